@@ -1,0 +1,1 @@
+"""Whole training methods: each `make(env, config)` returns one pure `Agent(init, step, policy)`."""

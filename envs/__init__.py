@@ -1,0 +1,1 @@
+"""Where does it act? Environments: pure `reset` and `step`, physics as fields."""

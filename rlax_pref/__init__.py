@@ -1,0 +1,75 @@
+"""Reinforcement learning from rewards, advantages, values and human preferences, in JAX.
+
+Each folder answers one question, and its contents page lists the methods:
+
+  advantages    how much better was this action?
+  values        what should the critic learn?
+  policies      which way should the policy move?
+  preferences   how do people choose between segments?
+  rewards       what is rewarded?
+  metrics       how good is it?
+  datasets      what did people say? (readers of published files)
+  envs          where does it act?
+  agents        whole training methods, and the runner that drives them all
+
+Beside them: `types`, `networks`, `statistics`, `buffers`, `recurrences`, `tabular` and
+`checkpoints`. Nothing is imported before it is used, so `import rlax_pref` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlax_pref import (
+        advantages,
+        agents,
+        buffers,
+        checkpoints,
+        datasets,
+        envs,
+        metrics,
+        networks,
+        policies,
+        preferences,
+        recurrences,
+        rewards,
+        statistics,
+        tabular,
+        types,
+        values,
+    )
+    from rlax_pref.agents.runner import load_policy
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "advantages",
+    "agents",
+    "buffers",
+    "checkpoints",
+    "datasets",
+    "envs",
+    "load_policy",
+    "metrics",
+    "networks",
+    "policies",
+    "preferences",
+    "recurrences",
+    "rewards",
+    "statistics",
+    "tabular",
+    "types",
+    "values",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load_policy":
+        return importlib.import_module("rlax_pref.agents.runner").load_policy
+    if name in __all__:
+        return importlib.import_module(f"rlax_pref.{name}")
+    raise AttributeError(f"module 'rlax_pref' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
