@@ -1,1 +1,54 @@
-"""Whole training methods: each `make(env, config)` returns one pure `Agent(init, step, policy)`."""
+"""Whole training methods: each `make(env, config)` returns one pure `Agent(init, step, policy)`.
+
+  ppo      proximal policy optimisation
+
+Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
+`acting` (stepping many environments with a tally of episodes) and `configs` (what can be chosen).
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rlax_pref.names import lookup
+
+from .configs import AGENTS
+
+if TYPE_CHECKING:
+    from rlax_pref.types import Agent, Env
+
+    from . import acting, configs, hooks, ppo, runner
+
+__all__ = ["AGENTS", "acting", "config_from", "configs", "hooks", "make", "ppo", "runner"]
+
+
+def config_from(name: str, values: Mapping[str, Any]) -> Any:
+    """Builds the config of an agent from plain values, such as a saved run's.
+
+    Raises:
+      ValueError: the agent or one of its settings is unknown.
+    """
+    cls = lookup(AGENTS, name, "agent")
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in values:
+        lookup(fields, key, f"setting of {name}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def make(name: str, env: "Env", config: Any = None) -> "Agent":
+    """Makes an agent by name: `make("ppo", env)`, with a config or a mapping of its settings.
+
+    Raises:
+      ValueError: the name or a setting is unknown, or the settings do not fit together.
+    """
+    if config is None or isinstance(config, Mapping):
+        config = config_from(name, config or {})
+    lookup(AGENTS, name, "agent")
+    return importlib.import_module(f"{__name__}.{name}").make(env, config)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'rlax_pref.agents' has no attribute {name!r}")
