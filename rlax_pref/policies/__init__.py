@@ -1,0 +1,18 @@
+"""Which way should the policy move? Each method returns a loss per sample, never reduced.
+
+Losses:
+  ppo_clip: policy gradient that stops where the policy has moved far enough.
+
+Bonuses, to subtract from a loss:
+  entropy: of a categorical policy, from its logits.
+  gaussian_entropy: of a diagonal Gaussian policy, from its log standard deviations.
+"""
+
+from rlax_pref.policies._entropy import entropy, gaussian_entropy
+from rlax_pref.policies._ppo_clip import ppo_clip
+
+__all__ = [
+    "entropy",
+    "gaussian_entropy",
+    "ppo_clip",
+]
