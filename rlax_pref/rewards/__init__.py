@@ -1,0 +1,33 @@
+"""What is rewarded?
+
+Linear rewards `features @ w`, learned from choices between segments
+  fit_partial_return   people compare what segments collect
+  fit_regret           people compare what segments give away, where moves are certain; also the
+                       change in expected return
+  fit_general_regret   the same where moves may be random
+
+Their parts
+  segment_features     what a linear reward sees of a segment
+  policy_library       successor features of policies that are optimal for random rewards
+  library_value        the value of choosing well from a library, safely differentiable
+"""
+
+from rlax_pref.rewards._partial_return import fit_partial_return
+from rlax_pref.rewards._regret import (
+    Library,
+    fit_general_regret,
+    fit_regret,
+    library_value,
+    policy_library,
+)
+from rlax_pref.rewards._segment_features import segment_features
+
+__all__ = [
+    "Library",
+    "fit_general_regret",
+    "fit_partial_return",
+    "fit_regret",
+    "library_value",
+    "policy_library",
+    "segment_features",
+]
