@@ -33,6 +33,7 @@ def likelihood(z: Array, p_first: Array) -> Likelihood:
     Returns:
       `Likelihood(nll, scale)`; at scale 0, which is to know nothing, nll is log 2 = 0.693.
     """
-    nll = preferences.logistic_loss(SCALES[:, None] * z[None], p_first[None]).mean(-1)
+    scales = jnp.asarray(SCALES)
+    nll = preferences.logistic_loss(scales[:, None] * z[None], p_first[None]).mean(-1)
     best = nll.argmin()
-    return Likelihood(nll[best], jnp.asarray(SCALES)[best])
+    return Likelihood(nll[best], scales[best])

@@ -25,6 +25,6 @@ def expected_return(r_t: Array, live_t: Array, v_last: Array) -> Array:
     chex.assert_shape(
         v_last,
         r_t.shape[:-1],
-        custom_message="expected_return: v_last must be [...] for r_t [..., L]",
+        custom_message="expected_return: v_last must be [...] where r_t is [..., L]",
     )
     return partial_return(r_t, live_t) + v_last

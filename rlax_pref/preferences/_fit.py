@@ -41,7 +41,7 @@ def fit(
     Returns:
       `Fit(params, loss, losses)`.
     """
-    chex.assert_rank(p_first, 1, custom_message="fit: p_first must be [N]")  # type: ignore[call-arg]
+    chex.assert_rank(p_first, 1, custom_message="fit: p_first must be [N]")
     weight = jnp.ones_like(p_first) if weight is None else weight
     weight = weight / jnp.maximum(weight.sum(), jnp.finfo(weight.dtype).tiny)
     optimizer = optax.adam(learning_rate)
@@ -61,7 +61,8 @@ def fit(
     carry = params, optimizer.init(params), (params, jnp.float32(jnp.inf))
     (params, _, kept), losses = jax.lax.scan(step, carry, length=num_steps)
     last = params, loss(params)
-    return Fit(*(_lower(kept, last) if best else last), losses)
+    params, value = _lower(kept, last) if best else last
+    return Fit(params, value, losses)
 
 
 def _lower(old, new):

@@ -8,12 +8,12 @@ from rlax_pref.types import Array
 
 
 def regret(r_t: Array, live_t: Array, v_first: Array, v_last: Array) -> Array:
-    """How little a segment gave away, where moves are certain (Knox et al., 2022, arXiv:2206.02231).
+    """Minus the regret, where moves are certain (Knox et al., 2022, arXiv:2206.02231).
 
         score = - (V*(s_0) - sum_t live_t * r_t - V*(s_L))
 
-    The score is minus the regret, so that higher is better: 0 where every step was optimal. Where
-    moves are random, luck enters this form; `general_regret` leaves it out. With discount g < 1,
+    What the segment gave away, with the sign that makes higher better: 0 where every step was
+    optimal. Where moves are random, luck enters this form; `general_regret` leaves it out. With discount g < 1,
     the two differ by `(1 - g) sum_{t=1..L} V*(s_t)`.
 
     Args:
@@ -30,7 +30,7 @@ def regret(r_t: Array, live_t: Array, v_first: Array, v_last: Array) -> Array:
 
 
 def general_regret(advantage_t: Array, live_t: Array) -> Array:
-    """How little a segment gave away, wherever moves lead (Knox et al., 2022, arXiv:2206.02231).
+    """Minus the regret, in any process (Knox et al., 2022, arXiv:2206.02231).
 
         score = sum_t live_t * A*(s_t, a_t) = - sum_t live_t * (V*(s_t) - Q*(s_t, a_t))
 

@@ -12,14 +12,10 @@ Their parts
   library_value        the value of choosing well from a library, safely differentiable
 """
 
+from rlax_pref.rewards._general_regret import fit_general_regret
+from rlax_pref.rewards._library import Library, library_value, policy_library
 from rlax_pref.rewards._partial_return import fit_partial_return
-from rlax_pref.rewards._regret import (
-    Library,
-    fit_general_regret,
-    fit_regret,
-    library_value,
-    policy_library,
-)
+from rlax_pref.rewards._regret import fit_regret
 from rlax_pref.rewards._segment_features import segment_features
 
 __all__ = [

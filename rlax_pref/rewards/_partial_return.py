@@ -16,7 +16,7 @@ def fit_partial_return(
     learning_rate: Numeric = 2.0,
     num_steps: int = 5000,
 ) -> Fit[Array]:
-    """A linear reward, if people compare partial returns (Christiano et al., 2017, arXiv:1706.03741).
+    """Linear reward, from partial returns (Christiano et al., 2017, arXiv:1706.03741).
 
         score = w . sum_t live_t * phi(s_t, a_t)
 
