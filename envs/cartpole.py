@@ -57,7 +57,8 @@ class CartPole:
     def reset(self, key: Key) -> tuple[State, Array]:
         """Begins near the middle, near upright and nearly at rest."""
         start = self.max_start * jax.random.uniform(key, (4,), minval=-1.0, maxval=1.0)
-        state = State(*start, time=jnp.int32(0))
+        x, x_dot, theta, theta_dot = start
+        state = State(x, x_dot, theta, theta_dot, jnp.int32(0))
         return state, _observe(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, TimeStep]:
