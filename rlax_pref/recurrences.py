@@ -1,6 +1,6 @@
 """First-order linear recurrences along time: the one loop that all return estimators share."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import chex
 import jax
@@ -10,7 +10,10 @@ from rlax_pref.types import Array, Numeric
 
 Method = Literal["auto", "scan", "associative"]
 
-UNROLL = 8  # steps per iteration of the scan
+# Measured on CPU (benchmarks/speed/recurrences.py): laying out 2 to 8 steps per turn of the scan
+# is within the noise of laying out one, 16 and more is up to ten times slower, and compiling
+# grows with it.
+UNROLL = 1
 
 
 def linear(
@@ -20,22 +23,79 @@ def linear(
     *,
     reverse: bool = True,
     method: Method = "auto",
+    unroll: int = UNROLL,
 ) -> Array:
-    """Solves `x_t = b_t + a_t * x_{t+1}` backwards from `x_T = initial`."""
-    b_t = jnp.asarray(b_t)
-    dtype = jnp.result_type(a_t, b_t, initial, jnp.float32)
-    b_t = b_t.astype(dtype)
-    a_t = jnp.asarray(a_t, dtype)
-    if a_t.ndim:
-        chex.assert_equal_shape(
-            [a_t, b_t], custom_message="linear: a_t must be a scalar or like b_t"
-        )
-    x = jnp.broadcast_to(jnp.asarray(initial, dtype), b_t.shape[1:])
+    """Solves a first-order linear recurrence along the first axis.
 
-    def step(x, row):
+        x_t = b_t + a_t * x_{t+1},    x_T = initial          (reverse, the default)
+        x_t = b_t + a_t * x_{t-1},    x_{-1} = initial       (forward)
+
+    Two evaluations give the same numbers up to rounding, and the same gradients. "scan" walks
+    the time axis: T dependent steps, T multiplications. "associative" composes the affine maps
+    `x -> b + a * x` in a balanced tree: about 2 log2(T) dependent steps, several times as much
+    work and memory, and a wait only where work is what is scarce. Which one "auto" takes is
+    written at `choose`.
+
+    Args:
+      a_t: `[T, ...]` like `b_t`, or a scalar.
+      b_t: `[T, ...]`; the recurrences along the other axes are independent of each other.
+      initial: `[...]` like `b_t[0]`, or a scalar.
+      reverse: whether time runs from the last row to the first.
+      method: "auto", "scan" or "associative". "associative" multiplies neighbouring `a_t`
+        before it applies them, so it wants `|a_t| <= 1`, or at least products that are finite.
+      unroll: how many steps the scan lays out in a row; "associative" ignores it.
+
+    Returns:
+      `[T, ...]` x_0..x_{T-1}, in float32 at least. Gradients flow to all three arrays.
+
+    Raises:
+      AssertionError: while tracing, naming the argument whose shape is wrong.
+      ValueError: the method is not one of the three.
+
+    Reference: Blelloch (1990), Prefix Sums and Their Applications, section 1.4.
+    """
+    if method not in get_args(Method):
+        raise ValueError(f"linear: method must be one of {get_args(Method)}, not {method!r}")
+    dtype = jnp.result_type(a_t, b_t, initial, jnp.float32)
+    a, b, x = (jnp.asarray(y, dtype) for y in (a_t, b_t, initial))
+    if a.ndim > 0:
+        chex.assert_shape(a, b.shape, custom_message="linear: a_t must be a scalar or like b_t")
+    if x.ndim > 0:
+        chex.assert_shape(
+            x, b.shape[1:], custom_message="linear: initial must be a scalar or like b_t[0]"
+        )
+    a, x = jnp.broadcast_to(a, b.shape), jnp.broadcast_to(x, b.shape[1:])
+    if method == "auto":
+        method = choose(b.shape[0], jax.default_backend())
+    if method == "associative":
+        return _associative(a, b, x, reverse)
+    return _scan(a, b, x, reverse, unroll)
+
+
+def choose(length: int, backend: str) -> Literal["scan", "associative"]:
+    """Which evaluation "auto" takes for T = `length` on a backend of jax.
+
+    On CPU always the scan: it was the faster one for every shape measured, from 16 x 1 to
+    2048 x 4096, 5 to 10 times at T >= 1024 (benchmarks/speed/recurrences.py). Elsewhere the
+    associative form from T = 32 on: each step of a scan is there a round of kernels that wait for
+    each other, however small the batch. That half of the rule is an expectation, not a measurement.
+    """
+    return "scan" if backend == "cpu" or length < 32 else "associative"
+
+
+def _scan(a: Array, b: Array, x: Array, reverse: bool, unroll: int) -> Array:
+    def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
         a, b = row
         x = b + a * x
         return x, x
 
-    rows = (jnp.broadcast_to(a_t, b_t.shape), b_t)
-    return jax.lax.scan(step, x, rows, reverse=reverse, unroll=UNROLL)[1]
+    return jax.lax.scan(step, x, (a, b), reverse=reverse, unroll=unroll)[1]
+
+
+def _associative(a: Array, b: Array, x: Array, reverse: bool) -> Array:
+    def compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
+        (a_1, b_1), (a_2, b_2) = first, then
+        return a_1 * a_2, b_2 + a_2 * b_1
+
+    a, b = jax.lax.associative_scan(compose, (a, b), reverse=reverse)
+    return b + a * x[None]

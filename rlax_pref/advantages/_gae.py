@@ -1,8 +1,7 @@
 """Generalised advantage estimation (Schulman et al., 2015, arXiv:1506.02438)."""
 
-import chex
-
 from rlax_pref import recurrences
+from rlax_pref._shapes import assert_like
 from rlax_pref.types import Array, Numeric
 
 
@@ -43,8 +42,16 @@ def gae(
 
     Reference: eq. 16. The paper's r_t is this r_{t+1}, as in Sutton & Barto.
     """
-    for name, x in {"discount_t": discount_t, "v_tm1": v_tm1, "v_t": v_t}.items():
-        chex.assert_shape(x, r_t.shape, custom_message=f"gae: {name} must be [T, ...] like r_t")
+    assert_like(
+        "gae",
+        scalars=["lambda_"],
+        r_t=r_t,
+        discount_t=discount_t,
+        v_tm1=v_tm1,
+        v_t=v_t,
+        lambda_=lambda_,
+        truncated_t=truncated_t,
+    )
     delta_t = r_t + discount_t * v_t - v_tm1
     trace_t = discount_t * lambda_ * (1.0 if truncated_t is None else 1.0 - truncated_t)
     return recurrences.linear(trace_t, delta_t)

@@ -1,9 +1,9 @@
 """Proximal policy optimisation, clipped (Schulman et al., 2017, arXiv:1707.06347)."""
 
-import chex
 import jax
 import jax.numpy as jnp
 
+from rlax_pref._shapes import assert_like
 from rlax_pref.types import Array, Numeric
 
 
@@ -38,10 +38,7 @@ def ppo_clip(
 
     Reference: eq. 7, with the sign turned to be minimised.
     """
-    for name, x in {"old_log_prob": old_log_prob, "advantage": advantage}.items():
-        chex.assert_shape(
-            x, log_prob.shape, custom_message=f"ppo_clip: {name} must be [...] like log_prob"
-        )
+    assert_like("ppo_clip", log_prob=log_prob, old_log_prob=old_log_prob, advantage=advantage)
     old_log_prob, advantage = jax.lax.stop_gradient((old_log_prob, advantage))
     low, high = epsilon if isinstance(epsilon, tuple) else (epsilon, epsilon)
     log_rho = log_prob - old_log_prob

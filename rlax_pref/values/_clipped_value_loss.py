@@ -1,9 +1,9 @@
 """Value clipping of PPO (Schulman et al., 2017, arXiv:1707.06347)."""
 
-import chex
 import jax
 import jax.numpy as jnp
 
+from rlax_pref._shapes import assert_like
 from rlax_pref.types import Array, Numeric
 
 
@@ -31,10 +31,7 @@ def clipped_value_loss(v: Array, v_old: Array, target: Array, epsilon: Numeric) 
 
     Reference: introduced by the authors' code (OpenAI Baselines, `ppo2`), not by the paper.
     """
-    for name, x in {"v_old": v_old, "target": target}.items():
-        chex.assert_shape(
-            x, v.shape, custom_message=f"clipped_value_loss: {name} must be [...] like v"
-        )
+    assert_like("clipped_value_loss", v=v, v_old=v_old, target=target)
     v_old, target = jax.lax.stop_gradient((v_old, target))
     v_clip = v_old + jnp.clip(v - v_old, -epsilon, epsilon)
     return 0.5 * jnp.maximum(jnp.square(v - target), jnp.square(v_clip - target))

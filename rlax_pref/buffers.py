@@ -1,0 +1,109 @@
+"""Uniform experience replay (Lin, 1992, Machine Learning 8:293-321), inside a compiled program.
+
+One ring of past transitions per environment. Every leaf of the state leads with `[num_envs]`, so
+it belongs in the `actor` of a `TrainState` and is sharded by environment: neither adding nor
+sampling moves data between devices.
+
+    replay = buffers.init(transition, num_envs=8, capacity=10_000)
+    replay = buffers.add(replay, transitions)               # [E, ...], one step of every env
+    batch = buffers.sample(replay, key, batch_size=32)      # [E, 32, ...]
+
+A whole rollout `[T, E, ...]` goes in with
+`jax.lax.scan(lambda replay, x: (buffers.add(replay, x), None), replay, rollout)`.
+"""
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from rlax_pref.types import Array, Key, PyTree
+
+
+class Replay(NamedTuple):
+    """The last transitions of each environment. The counters never overflow."""
+
+    data: PyTree  # [E, capacity, ...] like the transitions; rows from `size` on are zeros
+    cursor: Array  # [E] int32 in [0, capacity), the row to be written next
+    size: Array  # [E] int32 in [0, capacity], rows that hold a transition
+
+
+def init(example: PyTree, num_envs: int, capacity: int) -> Replay:
+    """Makes an empty buffer.
+
+    Args:
+      example: one transition of one environment, any pytree of arrays or `jax.ShapeDtypeStruct`;
+        only shapes and dtypes count.
+      num_envs: E, >= 1.
+      capacity: transitions kept per environment, >= 1.
+
+    Raises:
+      ValueError: `num_envs` or `capacity` is not positive.
+    """
+    for name, number in {"num_envs": num_envs, "capacity": capacity}.items():
+        if number < 1:
+            raise ValueError(f"buffers.init: {name} must be at least 1, not {number}")
+
+    def zeros(x: Any) -> Array:
+        return jnp.zeros((num_envs, capacity, *jnp.shape(x)), jnp.result_type(x))
+
+    return Replay(
+        data=jax.tree.map(zeros, example),
+        cursor=jnp.zeros(num_envs, jnp.int32),
+        size=jnp.zeros(num_envs, jnp.int32),
+    )
+
+
+def add(replay: Replay, transition: PyTree) -> Replay:
+    """Adds one transition of each environment; a full ring forgets its oldest one.
+
+    Args:
+      replay: the buffer.
+      transition: `[E, ...]`, of the structure, shapes and dtypes of the example.
+
+    Raises:
+      AssertionError: while tracing, naming the leaf whose shape or dtype differs.
+    """
+    capacity = _capacity(replay)
+    new = jax.tree.map(jnp.asarray, transition)
+    jax.tree.map_with_path(_assert_fits, replay.data, new)
+
+    def write(rows: Array, cursor: Array, x: Array) -> Array:
+        return jax.lax.dynamic_update_index_in_dim(rows, x, cursor, axis=0)
+
+    return Replay(
+        data=jax.tree.map(
+            lambda rows, x: jax.vmap(write)(rows, replay.cursor, x), replay.data, new
+        ),
+        cursor=(replay.cursor + 1) % capacity,
+        size=jnp.minimum(replay.size + 1, capacity),
+    )
+
+
+def sample(replay: Replay, key: Key, batch_size: int) -> PyTree:
+    """Draws transitions uniformly, with replacement, from each environment's own.
+
+    Args:
+      replay: the buffer. Something must have been added: an empty ring has nothing to draw, and
+        yields zeros. An agent that warms up first looks at `replay.size`.
+      key: random key.
+      batch_size: n, transitions per environment.
+
+    Returns:
+      `[E, n, ...]` transitions.
+    """
+    (num_envs,) = replay.size.shape
+    row = jax.random.randint(key, (num_envs, batch_size), 0, replay.size[:, None])
+    return jax.tree.map(lambda rows: jax.vmap(lambda x, i: x[i])(rows, row), replay.data)
+
+
+def _capacity(replay: Replay) -> int:
+    return jax.tree.leaves(replay.data)[0].shape[1]
+
+
+def _assert_fits(path: Any, rows: Array, x: Array) -> None:
+    name = f"buffers.add: transition{jax.tree_util.keystr(path)}"
+    shape = rows.shape[:1] + rows.shape[2:]
+    chex.assert_shape(x, shape, custom_message=f"{name} must be [num_envs, ...] like the example")
+    chex.assert_type(x, rows.dtype, custom_message=f"{name} must be of the example's dtype")
