@@ -13,8 +13,8 @@ def regret(r_t: Array, live_t: Array, v_first: Array, v_last: Array) -> Array:
         score = - (V*(s_0) - sum_t live_t * r_t - V*(s_L))
 
     What the segment gave away, with the sign that makes higher better: 0 where every step was
-    optimal. Where moves are random, luck enters this form; `general_regret` leaves it out. With discount g < 1,
-    the two differ by `(1 - g) sum_{t=1..L} V*(s_t)`.
+    optimal. Where moves are random, luck enters this form; `general_regret` leaves it out. With
+    discount g < 1, this form is larger by `(1 - g) sum_{t=1..L} V*(s_t)`.
 
     Args:
       r_t: `[..., L]` reward of each step.

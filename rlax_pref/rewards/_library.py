@@ -70,14 +70,15 @@ def library_value(q: Array, keep: Array, temperature: Numeric = 1e-3) -> tuple[A
 
     Args:
       q: `[K, ...]` what each policy is worth.
-      keep: `[K]` bool, which policies count.
+      keep: `[K]` bool, which policies count; where none does, V is 0.
       temperature: positive, in units of `q`.
 
     Returns:
       `[...]` values, and `[K, ...]` the probabilities p.
     """
     keep = keep.reshape((-1,) + (1,) * (q.ndim - 1))
-    top = jax.lax.stop_gradient(jnp.max(q, axis=0, where=keep, initial=-jnp.inf))
+    top = jnp.where(keep.any(), jnp.max(q, axis=0, where=keep, initial=-jnp.inf), 0.0)
+    top = jax.lax.stop_gradient(top)
     gap = jnp.where(keep, q - top, 0.0)
     p = jax.nn.softmax(gap / temperature, axis=0, where=keep)
     return top + jnp.sum(p * gap, axis=0), p
