@@ -216,9 +216,12 @@ def displacements_to_actions(displacements: Array) -> Array:
 
     No move at all, `[0, 0]`, is padding: -1. What is not one of the four moves gives -2.
     """
-    is_move = (displacements[..., None, :] == jnp.asarray(MOVES)).all(-1)
-    otherwise = jnp.where((displacements == 0).all(-1), -1, -2)
-    return jnp.where(is_move.any(-1), is_move.argmax(-1), otherwise).astype(jnp.int32)
+    table = np.full((3, 3), -2, np.int32)
+    table[1, 1] = -1
+    table[tuple(MOVES.T + 1)] = range(len(MOVES))
+    rows, columns = displacements[..., 0], displacements[..., 1]
+    actions = jnp.asarray(table)[jnp.clip(rows + 1, 0, 2), jnp.clip(columns + 1, 0, 2)]
+    return jnp.where((jnp.abs(rows) <= 1) & (jnp.abs(columns) <= 1), actions, -2)
 
 
 def grid_world(
