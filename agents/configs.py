@@ -31,9 +31,9 @@ class PPO:
     """Widths of the hidden layers, of the policy and of the value network."""
     activation: str = static("tanh")
     """elu, gelu, relu, silu or tanh."""
-    normalize_obs: bool = static(False)
+    normalize_obs: bool = static(True)
     """Shift and scale observations by their running mean and variance."""
-    normalize_reward: bool = static(False)
+    normalize_reward: bool = static(True)
     """Divide rewards by the running standard deviation of the discounted return."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
