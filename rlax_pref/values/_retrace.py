@@ -1,5 +1,7 @@
 """Retrace and its relatives, off-policy action values (Munos et al., 2016, arXiv:1606.02647)."""
 
+import jax.numpy as jnp
+
 from rlax_pref import recurrences
 from rlax_pref._shapes import assert_like
 from rlax_pref.types import Array, Numeric
@@ -19,9 +21,9 @@ def retrace(
     The value of an action under a policy pi, from what another policy did. The trace `c_t` says
     how far to believe what was done next; where it is 0, the critic's expectation stands alone.
 
-        G_tm1 = r_t + discount_t * (v_t + c_t * (G_t - q_t)),    G_T = q_T
+        G_tm1 = r_t + discount_t * (v_t + c_t * (G_t - q_t))
 
-    with c_t = 0 where `truncated_t`. The trace makes the method: see `values.traces`.
+    with c_t = 0 where `truncated_t`, and c_T = 0. The trace makes the method: see `values.traces`.
 
         c_t = traces.retrace(log_pi_t, log_mu_t, lambda_)
         target_tm1 = values.retrace(r_t, discount_t, q_t, v_t, c_t)
@@ -56,7 +58,8 @@ def retrace(
         c_t=c_t,
         truncated_t=truncated_t,
     )
-    c_t = c_t * (1.0 if truncated_t is None else 1.0 - truncated_t)
-    step_t = r_t + discount_t * (v_t - c_t * q_t)
+    c_t = jnp.broadcast_to(c_t, r_t.shape).at[-1].set(0.0)
+    if truncated_t is not None:
+        c_t = jnp.where(truncated_t, 0.0, c_t)
     # A scan everywhere: traces of importance sampling exceed 1, and products of them overflow.
-    return recurrences.linear(discount_t * c_t, step_t, q_t[-1], method="scan")
+    return recurrences.linear(discount_t * c_t, r_t + discount_t * (v_t - c_t * q_t), method="scan")
