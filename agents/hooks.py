@@ -268,7 +268,7 @@ class Evaluation:
         if not self._due(state, metrics):
             return None
         key = jax.random.fold_in(self._key, int(state.step))
-        return jax.device_get(self._evaluate(state.learner, key))
+        return {name: float(x) for name, x in self._evaluate(state.learner, key).items()}
 
 
 class Finite:

@@ -1,5 +1,6 @@
 """The one loop: it drives, spreads, sweeps and evaluates whatever is an `Agent`."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,15 @@ def init(agent: Agent, key: Key, mesh: Mesh | None = None) -> TrainState:
     """
     mesh = make_mesh() if mesh is None else mesh
     _check_actor(jax.eval_shape(born(agent), key).actor, mesh.size)
-    return jax.jit(born(agent), out_shardings=shardings(mesh))(key)
+    return _compile_init(agent, mesh)(key)
 
 
+@functools.lru_cache(maxsize=8)
+def _compile_init(agent: Agent, mesh: Mesh) -> Callable[[Key], TrainState]:
+    return jax.jit(born(agent), out_shardings=shardings(mesh))
+
+
+@functools.lru_cache(maxsize=8)  # so that to go on with the same agent is not to compile anew
 def compile_chunk(
     agent: Agent, mesh: Mesh, most: int
 ) -> Callable[[TrainState, int], tuple[TrainState, Metrics]]:

@@ -32,6 +32,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from rlax_pref import __version__
 from rlax_pref.types import PyTree
 
 if sys.platform == "win32":
@@ -42,7 +43,7 @@ else:
 Which = Literal["latest", "best"]
 
 FORMAT = 1
-PACKAGES = ("rlax_pref", "jax", "jaxlib", "numpy", "orbax-checkpoint")
+PACKAGES = ("jax", "jaxlib", "numpy", "orbax-checkpoint")
 
 
 class CheckpointError(RuntimeError):
@@ -237,13 +238,8 @@ def restore(
 def versions() -> dict[str, str]:
     """The versions of python and of the packages that decide what a run computes."""
 
-    def version(package: str) -> str:
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return "not installed"
-
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    ours = {"python": platform.python_version(), "rlax_pref": __version__}
+    return ours | {name: metadata.version(name) for name in PACKAGES}
 
 
 # Reading --------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_falls_back_twice_in_one_line(run, capsys):
 def test_nothing_sound_is_one_error(run):
     for path in (run / "checkpoints").iterdir():
         (path / "manifest.json").unlink()
-    with pytest.raises(CheckpointError, match="no sound checkpoint in .*300 is damaged") as error:
+    with pytest.raises(CheckpointError, match=r"no sound checkpoint in .*300 is damaged") as error:
         checkpoints.restore(run, make_state())
     assert "\n" not in str(error.value)
 
@@ -341,7 +341,7 @@ def test_the_best_is_remembered_across_processes(tmp_path):
 def test_best_without_metrics(tmp_path):
     with Checkpoints(tmp_path) as saved:
         saved.save(1, {"x": jnp.float32(1)})
-    with pytest.raises(CheckpointError, match="no checkpoint in .* was saved with a metric"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* was saved with a metric"):
         checkpoints.restore(tmp_path, {"x": jnp.float32(0)}, which="best")
 
 
