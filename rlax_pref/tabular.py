@@ -252,7 +252,7 @@ def _accumulate(mdp: TabularMDP, cumulant: Array, policy: Array, discount: Numer
     )
     step = _zero_at_end(mdp, jnp.einsum("sa,saf->sf", policy, cumulant, precision="highest"))
     move = jnp.einsum("sa,sat->st", policy, mdp.transition, precision="highest")
-    move = jnp.where(mdp.terminal[:, None] | mdp.terminal, 0.0, move)
+    move = jnp.where(mdp.terminal[:, None] | mdp.terminal[None], 0.0, move)
     return _zero_at_end(mdp, jnp.linalg.solve(jnp.eye(num_states) - discount * move, step))
 
 

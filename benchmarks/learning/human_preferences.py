@@ -64,7 +64,8 @@ def learn(model: str, problem: Problem, key: Key, pairs: Preferences) -> Fit[Arr
     """A reward from choices, if people choose by this model."""
     if model == "partial_return":
         return rewards.fit_partial_return(key, pairs, problem.mdp.features)
-    return rewards.fit_regret(key, pairs, problem.mdp.features, problem.library, score=model)
+    score: Any = model  # the names are the same
+    return rewards.fit_regret(key, pairs, problem.mdp.features, problem.library, score=score)
 
 
 def load_problem(folder: pathlib.Path, key: Key) -> Problem:
@@ -105,14 +106,12 @@ def study(model: str, problem: Problem, pairs: Preferences, keys: Key) -> dict[s
     }
 
 
-def measure(
-    model: str, problem: Problem, condition: str, human: knox.HumanStudy, keys: Key
-) -> Line:
+def measure(model: str, problem: Problem, human: knox.HumanStudy, keys: Key) -> Line:
     """One line of the result."""
     start = time.perf_counter()
     result = jax.tree.map(np.asarray, study(model, problem, human.preferences, keys))
     return {
-        "condition": condition,
+        "condition": human.report.name,
         "model": model,
         "n": human.report.num,
         "nll": float(result["nll"]),
@@ -151,15 +150,13 @@ def main() -> None:
     problem = load_problem(args.data, key_library)
     keys = jax.random.split(key_fit, args.seeds)
     lines = []
-    for condition, path in conditions.items():
+    for path in conditions.values():
         human = knox.load_human(path, problem.world)
         print(f"\n{human.report}\n{'model':>18}    nll  scale  scaled return")
         for model in MODELS:
-            line = measure(model, problem, condition, human, keys)
+            line = measure(model, problem, human, keys)
             lines.append(line)
-            print(
-                f"{model:>18}  {line['nll']:.4f}  {line['scale']:.3f}  {line['scaled_return']:.3f}"
-            )
+            print("{model:>18}  {nll:.4f}  {scale:.3f}  {scaled_return:.3f}".format(**line))
     write_lines(args.out, lines)
     print(f"\nwrote {len(lines)} lines to {args.out}")
 
