@@ -130,4 +130,4 @@ def _refuse_wrapped(env: Any) -> None:
                 f"the environment is wrapped in brax's {type(layer).__name__}; pass the raw one "
                 "(brax.envs.get_environment): AutoReset, time_limit and jax.vmap do the rest"
             )
-        layer = vars(layer).get("env")
+        layer = getattr(layer, "__dict__", {}).get("env")

@@ -19,7 +19,7 @@ def check_env(env: Any, key: Key | None = None, num_steps: int = 32) -> None:
     """Checks that an environment keeps the contract of `types.Env`.
 
     It resets and steps the environment with random actions, plain, compiled and batched, and
-    compares. A run takes seconds, most of it compiling.
+    compares. That takes seconds, most of them compiling; with a physics engine, a minute.
 
     Args:
       env: the environment, raw or within `AutoReset`.

@@ -101,8 +101,9 @@ class GridWorld:
 
     def reset(self, key: Key) -> tuple[State, Array]:
         """Begins on a random cell that is neither a house nor an end."""
-        logits = jnp.where(_is_closed(jnp.ravel(self.board)), -jnp.inf, 0.0)
-        cell = jax.random.categorical(key, logits).astype(jnp.int32)
+        count = jnp.cumsum(~_is_closed(jnp.ravel(self.board)))  # open cells so far
+        cell = jnp.searchsorted(count, jax.random.randint(key, (), 0, count[-1]), side="right")
+        cell = cell.astype(jnp.int32)
         return State(cell, jnp.int32(0)), self.observe(cell)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, TimeStep]:
@@ -327,9 +328,9 @@ def random_grid(key: Key, *, time_limit: Numeric = 100) -> GridWorld:
     )
 
 
-def random_grid_from_seed(seed: int = 0, **kwargs: Numeric) -> GridWorld:
+def random_grid_from_seed(seed: int = 0, *, time_limit: Numeric = 100) -> GridWorld:
     """`random_grid` for those who name it by a number."""
-    return random_grid(jax.random.key(seed), **kwargs)
+    return jax.jit(random_grid)(jax.random.key(seed)).replace(time_limit=time_limit)
 
 
 def _choice_below(key: Key, options: tuple[int, ...], limit: Array) -> Array:
