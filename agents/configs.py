@@ -54,5 +54,10 @@ class PPO:
     max_grad_norm: float = 0.5
     """Gradients longer than this are shortened to it."""
 
+    @property
+    def env_steps(self) -> int:
+        """Environment steps that one agent step takes."""
+        return self.num_envs * self.num_steps
+
 
 AGENTS: dict[str, type] = {"ppo": PPO}

@@ -113,7 +113,7 @@ def train(
     mesh = make_mesh() if mesh is None else mesh
     if isinstance(start, TrainState):
         _check_actor(start.actor, mesh.size)
-        state = jax.device_put(start, shardings(mesh), may_alias=False)
+        state = TrainState(*map(_copy_to, shardings(mesh), start))
     else:
         state = init(agent, start, mesh)
     chunk = compile_chunk(agent, mesh, every)
@@ -241,10 +241,21 @@ def like(agent: Agent, key: Key, mesh: Mesh) -> TrainState:
     state = jax.eval_shape(born(agent), key)
     _check_actor(state.actor, mesh.size)
 
-    def put(part: PyTree, where: Any) -> PyTree:
+    def put(where: Any, part: PyTree) -> PyTree:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), part)
 
-    return TrainState(*map(put, state, shardings(mesh)))
+    return TrainState(*map(put, shardings(mesh), state))
+
+
+def _copy_to(where: Any, part: PyTree) -> PyTree:
+    """A copy to be used up, where it should be, which may span several hosts."""
+
+    def copy(x: Array) -> Array:
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(copy(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+        return jax.device_put(x, where, may_alias=False)
+
+    return jax.tree.map(copy, part)
 
 
 def _check_actor(actor: PyTree, devices: int) -> None:

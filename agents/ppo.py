@@ -208,7 +208,7 @@ def make(env: Env, config: Config = Config()) -> Agent:
             updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
             rate = -config.learning_rate * annealed
             params = optax.apply_updates(params, jax.tree.map(lambda u: rate * u, updates))
-            return (params, optimizer_state), metrics | {"grad_norm": optax.global_norm(grads)}
+            return (params, optimizer_state), metrics | {"grad_norm": optax.tree.norm(grads)}
 
         def epoch(carry: tuple[Any, Any], key: Key) -> tuple[tuple[Any, Any], Metrics]:
             # Rows of time are shuffled, whole: each minibatch keeps all environments, so where

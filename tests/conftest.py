@@ -1,11 +1,21 @@
-"""Fixtures that any test may ask for."""
+"""Fixtures that any test may ask for. Compiled programs are kept: compiling is what tests wait for.
+
+The settings are environment variables, so that processes that a test starts share the cache, and
+they are made before JAX is imported.
+"""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
-import pytest
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlax_pref" / "tests"
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture(scope="module")

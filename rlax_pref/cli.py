@@ -1,0 +1,262 @@
+"""The command line: `rlax-pref COMMAND`. JAX is imported only once it is known what to do."""
+
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import tyro
+
+from rlax_pref.agents.configs import AGENTS
+from rlax_pref.envs.registry import ENVS
+from rlax_pref.names import lookup
+
+
+@dataclasses.dataclass(frozen=True)
+class Quickstart:
+    """Learn what people want from their choices, and train a policy on it."""
+
+    data: pathlib.Path | None = None
+    """Folder of human choices; by default a scripted person makes them here."""
+    condition: str | None = None
+    """Which condition of that folder."""
+    directory: pathlib.Path = pathlib.Path("runs/quickstart")
+    """Where tables, pictures and the trained run go."""
+    seed: int = 0
+    """Of everything."""
+    cache: bool = True
+    """Keep compiled programs for the next time."""
+
+    def __call__(self) -> None:
+        """Runs it."""
+        from rlax_pref import quickstart
+
+        quickstart.run(
+            self.directory, data=self.data, condition=self.condition, seed=self.seed
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train an agent in an environment."""
+
+    agent: tyro.conf.Suppress[str]
+    config: Annotated[Any, tyro.conf.arg(name="")]
+    env: str = "cartpole"
+    """Environment by name; see `rlax-pref list`."""
+    env_steps: int = 500_000
+    """Steps to take in the environment, all copies of it together."""
+    seed: int = 0
+    """Of the run."""
+    directory: pathlib.Path | None = None
+    """Run directory; by default runs/ENV-AGENT-SEED. If it holds this run, training goes on."""
+    every: int = 10
+    """Agent steps compiled together, and between two lines of the log."""
+    save_every: int | None = None
+    """Agent steps between two checkpoints; by default ten times `every`."""
+    evaluate_every: int = 0
+    """Agent steps between two evaluations of the policy as it is when it does not explore."""
+    tensorboard: bool = False
+    """Log for TensorBoard, too."""
+    cache: bool = True
+    """Keep compiled programs for the next time."""
+
+    def __call__(self) -> None:
+        """Runs it."""
+        import math
+
+        import jax
+
+        from rlax_pref import agents, envs
+        from rlax_pref.agents import hooks, runner
+
+        name = self.env.replace("/", "-")
+        directory = self.directory or pathlib.Path(f"runs/{name}-{self.agent}-{self.seed}")
+        env = envs.make(self.env)
+        agent = agents.make(self.agent, env, self.config)
+        extra = []
+        if self.evaluate_every:
+            key = jax.random.fold_in(jax.random.key(self.seed), 1)
+            extra = [hooks.Evaluation(env, agent.policy, key, every=self.evaluate_every)]
+        print(f"{directory}: {self.agent} in {self.env} on {len(jax.devices())} "
+              f"{jax.devices()[0].device_kind}")
+        runner.train_run(
+            directory,
+            agent,
+            math.ceil(self.env_steps / self.config.env_steps),
+            seed=self.seed,
+            description={"agent": self.agent, "env": self.env, "config": self.config},
+            every=self.every,
+            save_every=self.save_every,
+            hooks=extra,
+            tensorboard=self.tensorboard,
+        )
+        print(f"Load what was learned with rlax_pref.load_policy({str(directory)!r})")
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """Go on with a run where it stopped."""
+
+    directory: tyro.conf.Positional[pathlib.Path]
+    """Run directory."""
+    env_steps: int | None = None
+    """Steps in the environment in all; by default as many as were asked for before."""
+    cache: bool = True
+    """Keep compiled programs for the next time."""
+
+    def __call__(self) -> None:
+        """Runs it."""
+        import math
+
+        from rlax_pref import agents
+        from rlax_pref.agents import runner
+
+        num_steps = None
+        if self.env_steps is not None:
+            about = runner.describe(self.directory)
+            config = agents.config_from(about["agent"], about["config"])
+            num_steps = math.ceil(self.env_steps / config.env_steps)
+        runner.resume(self.directory, num_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Let the policy of a run act, and say how well it does."""
+
+    directory: tyro.conf.Positional[pathlib.Path]
+    """Run directory."""
+    episodes: int = 64
+    """How many, side by side."""
+    max_steps: int = 1000
+    """After which an episode is left unfinished."""
+    which: tyro.conf.EnumChoicesFromValues[str] = "latest"
+    """The latest checkpoint or the best."""
+    seed: int = 1
+    """Of the episodes."""
+    cache: bool = True
+    """Keep compiled programs for the next time."""
+
+    def __call__(self) -> None:
+        """Runs it."""
+        import jax
+        import numpy as np
+
+        from rlax_pref import envs
+        from rlax_pref.agents import runner
+
+        about = runner.describe(self.directory)
+        env = envs.make(about["env"], **about.get("env_settings", {}))
+        policy = runner.load_policy(self.directory, which=self.which)
+        result = jax.jit(
+            lambda key: runner.evaluate(env, policy, key, self.episodes, self.max_steps)
+        )(jax.random.key(self.seed))
+        for name in ("return", "length"):
+            x = np.asarray(result[name], float)
+            print(f"{name:>8}  mean {x.mean():.6g}  std {x.std():.3g}  "
+                  f"min {x.min():.6g}  max {x.max():.6g}")
+        print(f"finished  {int(result['finished'].sum())} of {self.episodes} episodes")
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """List methods, agents and environments."""
+
+    kind: tyro.conf.Positional[str] = "all"
+    """methods, agents, environments or all."""
+    cache: tyro.conf.Suppress[bool] = False
+
+    def __call__(self) -> None:
+        """Runs it."""
+        from rlax_pref import index
+
+        sections = {
+            "methods": {
+                m.call: f"{m.title} ({m.paper})" if m.paper else m.title for m in index.methods()
+            },
+            "agents": {name: _summary(config) for name, config in AGENTS.items()},
+            "environments": ENVS,
+        }
+        chosen = sections if self.kind == "all" else {
+            self.kind: lookup(sections, self.kind, "kind of thing")
+        }
+        for section, rows in chosen.items():
+            width = max(map(len, rows))
+            print(f"{section}:")
+            for name, what in rows.items():
+                print(f"  {name:<{width}}  {what}")
+
+
+COMMANDS: dict[str, type] = {
+    "quickstart": Quickstart,
+    "train": Train,
+    "resume": Resume,
+    "evaluate": Evaluate,
+    "list": List,
+}
+_ARGUMENTS = {"train": " AGENT", "resume": " RUN", "evaluate": " RUN"}
+
+
+def _summary(thing: type) -> str:
+    return (thing.__doc__ or "").splitlines()[0]
+
+
+def _help(title: str, rows: dict[str, str], hint: str) -> str:
+    width = max(map(len, rows))
+    lines = [f"  {name:<{width}}  {what}" for name, what in rows.items()]
+    return "\n".join([title, "", *lines, "", hint])
+
+
+def parse(args: Sequence[str]) -> Any:
+    """Turns arguments into a command, ready to be called. Imports no JAX.
+
+    Raises:
+      ValueError: a command or an agent is unknown.
+      SystemExit: help was asked for, or an option is wrong; it has been said.
+    """
+    if not args or args[0] in ("-h", "--help"):
+        rows = {f"{name}{_ARGUMENTS.get(name, '')}": _summary(c) for name, c in COMMANDS.items()}
+        hint = "Each has a --help of its own. RLAX_PREF_DEBUG=1 shows where an error came from."
+        print(_help("usage: rlax-pref COMMAND ...", rows, hint))
+        raise SystemExit(0)
+    name, *rest = args
+    command = lookup(COMMANDS, name, "command")
+    program = f"rlax-pref {name}"
+    if command is not Train:
+        return tyro.cli(command, args=rest, prog=program)
+    if not rest or rest[0].startswith("-"):
+        rows = {agent: _summary(config) for agent, config in AGENTS.items()}
+        hint = "`rlax-pref train AGENT --help` shows what can be set."
+        print(_help("usage: rlax-pref train AGENT --env ENV ...", rows, hint))
+        raise SystemExit(0 if rest and rest[0] in ("-h", "--help") else 2)
+    agent, *rest = rest
+    config = lookup(AGENTS, agent, "agent")
+    return tyro.cli(
+        Train,
+        args=rest,
+        prog=f"{program} {agent}",
+        default=Train(agent=agent, config=config()),
+    )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    try:
+        command = parse(sys.argv[1:] if args is None else args)
+        if command.cache:
+            from rlax_pref import compilation
+
+            compilation.enable_cache()
+        command()
+    except (ValueError, RuntimeError, ImportError, OSError) as error:
+        if os.environ.get("RLAX_PREF_DEBUG"):
+            raise
+        print(f"rlax-pref: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

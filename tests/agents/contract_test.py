@@ -1,0 +1,192 @@
+"""What every agent promises. A new agent joins with a line in `AGENTS`."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rlax_pref
+from rlax_pref import agents, envs
+from rlax_pref.agents import runner
+from rlax_pref.types import Box, Discrete
+
+SMALL_PPO = {"num_envs": 4, "num_steps": 8, "num_epochs": 2, "num_minibatches": 2, "hidden": (8,)}
+
+# What to call it: the agent, an environment, settings that keep it small.
+AGENTS = {
+    "ppo, discrete": ("ppo", "cartpole", SMALL_PPO | {"normalize_reward": False}),
+    "ppo, continuous": ("ppo", "pendulum", SMALL_PPO),
+}
+
+
+def make(name):
+    agent, env, settings = AGENTS[name]
+    return agents.make(agent, envs.make(env), settings)
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def agent(name):
+    return make(name)
+
+
+@pytest.fixture(scope="module")
+def step(agent):
+    return jax.jit(agent.step)
+
+
+@pytest.fixture(scope="module")
+def states(agent, step):
+    """The states after 0, 1, 2 and 3 steps."""
+    states = [jax.jit(agent.init)(jax.random.key(0))]
+    for _ in range(3):
+        states.append(step(states[-1])[0])
+    return states
+
+
+def plain(tree):
+    """Leaves as NumPy arrays, keys as their numbers."""
+    is_key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return [np.asarray(jax.random.key_data(x) if is_key(x) else x) for x in jax.tree.leaves(tree)]
+
+
+def assert_same(a, b):
+    for x, y in zip(plain(a), plain(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def assert_close(a, b, atol=1e-5):
+    for x, y in zip(plain(a), plain(b), strict=True):
+        np.testing.assert_allclose(x, y, atol=atol, rtol=1e-5)
+
+
+def test_state_keeps_its_shape(step, states):
+    """Steps can be scanned: shapes and dtypes never change, weak types included."""
+    shape = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)
+    assert all(shape(state) == shape(states[1]) for state in states)
+    assert [int(state.step) for state in states] == [0, 1, 2, 3]
+
+
+def test_step_learns_and_acts(states):
+    """Parameters, environments and the key all move on."""
+    for before, after in zip(states, states[1:], strict=False):
+        for part in ("learner", "actor", "key"):
+            pairs = zip(plain(getattr(before, part)), plain(getattr(after, part)), strict=True)
+            assert any((x != y).any() for x, y in pairs), part
+
+
+def test_actor_leads_with_environments(name, states):
+    _, _, settings = AGENTS[name]
+    assert {leaf.shape[0] for leaf in jax.tree.leaves(states[0].actor)} == {settings["num_envs"]}
+
+
+def test_metrics_are_scalars(step, states):
+    _, metrics = step(states[0])
+    assert {"env_steps", "episodes", "return", "length"} <= metrics.keys()
+    assert all(x.shape == () for x in metrics.values())
+    ended = int(metrics["episodes"]) > 0
+    for key, x in metrics.items():
+        assert np.isfinite(x) or (key in ("return", "length") and not ended), key
+
+
+def test_step_traces_once(agent, states):
+    traced = []
+    counted = jax.jit(lambda state: traced.append(0) or agent.step(state))
+    state = states[0]
+    for _ in range(3):
+        state, _ = counted(state)
+    assert len(traced) == 1
+    assert_same(state, states[3])
+
+
+def test_resume_is_exact(step, states):
+    """A state taken off the device and put back goes on as if nothing had happened."""
+    is_key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    saved = [(is_key(x), y) for x, y in zip(jax.tree.leaves(states[1]), plain(states[1]))]
+    leaves = [jax.random.wrap_key_data(jnp.asarray(x)) if key else x for key, x in saved]
+    state = jax.tree.unflatten(jax.tree.structure(states[1]), leaves)
+    for _ in range(2):
+        state, _ = step(state)
+    assert_same(state, states[3])
+
+
+def test_chunking_changes_nothing(agent, states):
+    """One scan of three steps is three steps."""
+    state, _ = jax.jit(lambda s: runner.run(agent, s, 3))(states[0])
+    assert_same(state, states[3])
+
+
+def test_seeds_are_a_batch_axis(agent, states):
+    keys = jax.random.split(jax.random.key(5), 2)
+    batch = jax.jit(jax.vmap(agent.init))(keys)
+    batch, _ = jax.jit(jax.vmap(agent.step))(batch)
+    for i in range(2):
+        alone, _ = jax.jit(agent.step)(jax.jit(agent.init)(keys[i]))
+        assert_close(jax.tree.map(lambda x: x[i], batch), alone)
+
+
+def test_policy_acts_within_bounds(name, agent, states):
+    """One observation in, one action out, of the kind the environment takes."""
+    env = envs.make(AGENTS[name][1])
+    policy = agent.policy(states[3].learner)
+    key = jax.random.key(1)
+    _, obs = env.reset(key)
+    memory = policy.init(key)
+    after, action = jax.jit(policy.act)(memory, obs, key)
+    assert jax.tree.structure(after) == jax.tree.structure(memory)
+    space = env.action_space
+    if isinstance(space, Discrete):
+        assert action.shape == () and 0 <= int(action) < space.num
+    if isinstance(space, Box):
+        assert action.shape == space.shape
+        assert bool(jnp.all((space.low <= action) & (action <= space.high)))
+
+
+def test_sharded_equals_single(name):
+    """On 4 devices: the same parameters, each with its share of environments, nothing gathered."""
+    script = textwrap.dedent(
+        """
+        import sys
+        import jax, numpy as np
+        sys.path.insert(0, sys.argv[1])
+        import contract_test
+        from rlax_pref.agents import runner
+
+        agent, key = contract_test.make(sys.argv[2]), jax.random.key(0)
+        assert len(jax.devices()) == 4
+        mesh = runner.make_mesh()
+        state = runner.init(agent, key, mesh)
+        for leaf in jax.tree.leaves(state.actor):
+            assert leaf.addressable_shards[0].data.shape[0] * 4 == leaf.shape[0]
+        program = runner.compile_chunk(agent, mesh, 2).lower(state, 2).compile().as_text()
+        assert "all-reduce" in program
+        assert "all-gather" not in program and "all-to-all" not in program, "data are gathered"
+        spread = runner.train(agent, key, 2, mesh=mesh)
+        single = runner.train(agent, key, 2, mesh=runner.make_mesh(jax.devices()[:1]))
+        contract_test.assert_close(spread.learner, single.learner)
+        print("equal")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(Path(__file__).parent), name],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ
+        | {
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
+        },
+    )
+    assert done.stdout == "equal\n", done.stderr
