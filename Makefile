@@ -16,6 +16,7 @@ lint: $(VENV)/test  ## style, types, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m docs.methods --check
 
 docs: $(VENV)/core  ## write docs/methods.md anew from the docstrings
 	$(BIN)/python -m docs.methods

@@ -42,9 +42,7 @@ def step(env: Env, acting: Acting, action: Array, key: Key) -> tuple[Acting, Tim
     """
     keys = jax.random.split(key, action.shape[0])
     states, timestep = jax.vmap(env.step)(keys, acting.env, action)
-    tally = Tally(
-        timestep.done, acting.episode_return + timestep.reward, acting.episode_length + 1
-    )
+    tally = Tally(timestep.done, acting.episode_return + timestep.reward, acting.episode_length + 1)
     acting = Acting(
         env=states,
         obs=timestep.obs,

@@ -11,6 +11,7 @@ By convention an agent reports per step
 and whatever else it likes, to be averaged.
 """
 
+import datetime
 import json
 import math
 import os
@@ -146,10 +147,9 @@ class Progress:
             self._first = now, done
         elif now > self._first[0] and done > self._first[1]:
             speed = (done - self._first[1]) / (now - self._first[0])
-            left = round((self._total - step) * (done / max(step, 1)) / speed)
-            parts.append(f"{speed:,.0f} steps/s")
-            clock = f"{left // 60:d}:{left % 60:02d}"
-            parts.append(f"{clock} left")
+            left = (self._total - step) * (done / max(step, 1)) / speed
+            parts.append(f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.3g} steps/s")
+            parts.append(f"{datetime.timedelta(seconds=round(left))} left")
         if self._return is not None:
             parts.insert(1, f"return {self._return:.4g}")
         return "  ".join(parts)

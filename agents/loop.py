@@ -252,7 +252,9 @@ def _copy_to(where: Any, part: PyTree) -> PyTree:
 
     def copy(x: Array) -> Array:
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(copy(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+            return jax.random.wrap_key_data(
+                copy(jax.random.key_data(x)), impl=jax.random.key_impl(x)
+            )
         return jax.device_put(x, where, may_alias=False)
 
     return jax.tree.map(copy, part)

@@ -14,6 +14,7 @@ from . import acting
 from .configs import PPO as Config
 
 jax.tree_util.register_dataclass(Config)
+DEFAULT = Config()
 
 
 class Learner(NamedTuple):
@@ -56,7 +57,7 @@ class Batch(NamedTuple):
     target: Array
 
 
-def make(env: Env, config: Config = Config()) -> Agent:
+def make(env: Env, config: Config = DEFAULT) -> Agent:
     """Makes the agent.
 
     Args:
@@ -162,16 +163,12 @@ def make(env: Env, config: Config = Config()) -> Agent:
         law, v = network.apply(params, batch.obs_tm1)
         log_prob = law.log_prob(batch.a_tm1)
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-        policy_loss = policies.ppo_clip(
-            log_prob, batch.log_prob_tm1, advantage, config.clip
-        ).mean()
+        policy_loss = policies.ppo_clip(log_prob, batch.log_prob_tm1, advantage, config.clip).mean()
         value_loss = values.clipped_value_loss(
             v, batch.v_tm1, batch.target, config.value_clip
         ).mean()
         entropy = law.entropy().mean()
-        total = (
-            policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
-        )
+        total = policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
         log_ratio = log_prob - batch.log_prob_tm1
         return total, {
             "loss": total,

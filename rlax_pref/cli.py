@@ -3,9 +3,10 @@
 import dataclasses
 import os
 import pathlib
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -33,9 +34,7 @@ class Quickstart:
         """Runs it."""
         from rlax_pref import quickstart
 
-        quickstart.run(
-            self.directory, data=self.data, condition=self.condition, seed=self.seed
-        )
+        quickstart.run(self.directory, data=self.data, condition=self.condition, seed=self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +79,10 @@ class Train:
         if self.evaluate_every:
             key = jax.random.fold_in(jax.random.key(self.seed), 1)
             extra = [hooks.Evaluation(env, agent.policy, key, every=self.evaluate_every)]
-        print(f"{directory}: {self.agent} in {self.env} on {len(jax.devices())} "
-              f"{jax.devices()[0].device_kind}")
+        print(
+            f"{directory}: {self.agent} in {self.env} on {len(jax.devices())} "
+            f"{jax.devices()[0].device_kind}"
+        )
         runner.train_run(
             directory,
             agent,
@@ -132,7 +133,7 @@ class Evaluate:
     """How many, side by side."""
     max_steps: int = 1000
     """After which an episode is left unfinished."""
-    which: tyro.conf.EnumChoicesFromValues[str] = "latest"
+    which: Literal["latest", "best"] = "latest"
     """The latest checkpoint or the best."""
     seed: int = 1
     """Of the episodes."""
@@ -155,8 +156,10 @@ class Evaluate:
         )(jax.random.key(self.seed))
         for name in ("return", "length"):
             x = np.asarray(result[name], float)
-            print(f"{name:>8}  mean {x.mean():.6g}  std {x.std():.3g}  "
-                  f"min {x.min():.6g}  max {x.max():.6g}")
+            print(
+                f"{name:>8}  mean {x.mean():.6g}  std {x.std():.3g}  "
+                f"min {x.min():.6g}  max {x.max():.6g}"
+            )
         print(f"finished  {int(result['finished'].sum())} of {self.episodes} episodes")
 
 
@@ -179,9 +182,11 @@ class List:
             "agents": {name: _summary(config) for name, config in AGENTS.items()},
             "environments": ENVS,
         }
-        chosen = sections if self.kind == "all" else {
-            self.kind: lookup(sections, self.kind, "kind of thing")
-        }
+        chosen = (
+            sections
+            if self.kind == "all"
+            else {self.kind: lookup(sections, self.kind, "kind of thing")}
+        )
         for section, rows in chosen.items():
             width = max(map(len, rows))
             print(f"{section}:")
@@ -244,6 +249,8 @@ def parse(args: Sequence[str]) -> Any:
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     try:
+        if hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `rlax-pref list | head` ends quietly
         command = parse(sys.argv[1:] if args is None else args)
         if command.cache:
             from rlax_pref import compilation

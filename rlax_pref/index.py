@@ -36,21 +36,22 @@ def _describe(line: str) -> tuple[str, str]:
 
 
 def _public(package: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Maps each name that the package's `__init__` imports from a sibling to that file."""
+    """Maps each name that the package's `__init__` imports to the file it is from."""
     tree = ast.parse((package / "__init__.py").read_text())
-    return {
-        alias.asname or alias.name: package / f"{node.module.split('.')[-1]}.py"
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-        if (package / f"{node.module.split('.')[-1]}.py").exists()
-    }
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                module = alias.name if node.module.endswith(package.name) else node.module
+                found[alias.name] = package / f"{module.split('.')[-1]}.py"
+    return {name: path for name, path in found.items() if path.exists()}
 
 
 def methods() -> list[Method]:
-    """Lists every method of every family, in the order of the contents pages.
+    """Lists every function and module of every family, in the order of the contents pages.
 
-    A method cites its paper in the first line of its own docstring or of its module's.
+    A method cites its paper in the first line of its own docstring or of its module's. Types
+    that methods merely return are left out.
     """
     root = pathlib.Path(__file__).parent
     found = []
@@ -61,6 +62,8 @@ def methods() -> list[Method]:
             node = next(
                 (n for n in tree.body if isinstance(n, _DOCUMENTED) and n.name == name), None
             )
+            if isinstance(node, ast.ClassDef):
+                continue
             title, paper = _describe(_first_line(node)) if node else ("", "")
             file = path.relative_to(root).as_posix()
             found.append(

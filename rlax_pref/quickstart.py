@@ -7,6 +7,7 @@ is trained, agent and environment in one compiled program, on the true reward, o
 one, and on the learned advantage taken for a reward.
 """
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -110,7 +111,7 @@ def study(task: Task, key: Key, pairs: Preferences, num_train: int) -> tuple[Any
     train = jax.tree.map(lambda x: x[:num_train], pairs)
     test: Preferences = jax.tree.map(lambda x: x[num_train:], pairs)
     estimates = learn(task, key_learn, train, test.segments)
-    measured = {}
+    measured: dict[str, Any] = {}
     for name, estimate in estimates.items():
         z = estimate.test_scores[:, 0] - estimate.test_scores[:, 1]
         measured[name] = {
@@ -139,10 +140,10 @@ def train_curves(task: Task, tables: Array, keys: Key, num_updates: int) -> Arra
     """
 
     def one(table: Array, key: Key) -> Array:
-        agent = ppo.make(task.world.replace(reward_table=table), PPO)
+        agent = ppo.make(dataclasses.replace(task.world, reward_table=table), PPO)
 
         def update(state: Any, _: None) -> tuple[Any, Array]:
-            state, _ = agent.step(state)
+            state = agent.step(state)[0]
             policy = policy_table(task.world, agent.policy(state.learner), state.key)
             return state, tabular.scaled_return(task.mdp, task.reward, policy, DISCOUNT)
 
@@ -251,7 +252,7 @@ def run(
 
     # One more, on the learned reward, as a run that can be resumed, evaluated and loaded.
     learned = np.asarray(trained_on["the learned reward"])
-    agent = ppo.make(world.replace(reward_table=jnp.asarray(learned)), PPO)
+    agent = ppo.make(dataclasses.replace(world, reward_table=jnp.asarray(learned)), PPO)
     runner.train_run(
         directory,
         agent,
@@ -311,7 +312,7 @@ def run(
 
 def _fits_table(measured: dict[str, Any], num_test: int) -> Table:
     table = Table(
-        title=f"What the choices teach, if people compare ... ({num_test} pairs kept aside to test)",
+        title=f"What the choices teach, if people compare ... ({num_test} kept aside to test)",
         caption="scaled return: 1 is optimal, 0 is random; 0.9 is near-optimal",
         title_justify="left",
         caption_justify="left",

@@ -11,7 +11,7 @@ from rlax_pref.types import Array, Numeric, PyTree
 class Moments(NamedTuple):
     """Mean and variance of everything seen so far, leaf by leaf."""
 
-    count: Array  # [] float32, how many samples
+    num: Array  # [] float32, how many samples
     mean: PyTree
     var: PyTree  # population variance
 
@@ -23,7 +23,7 @@ def init(example: PyTree) -> Moments:
       example: one sample, whose shapes the statistics take.
     """
     return Moments(
-        count=jnp.zeros((), jnp.float32),
+        num=jnp.zeros((), jnp.float32),
         mean=jax.tree.map(lambda x: jnp.zeros(jnp.shape(x), jnp.float32), example),
         var=jax.tree.map(lambda x: jnp.ones(jnp.shape(x), jnp.float32), example),
     )
@@ -46,7 +46,7 @@ def update(moments: Moments, batch: PyTree) -> Moments:
     batch = jax.lax.stop_gradient(batch)
     leaf, mean_leaf = jax.tree.leaves(batch)[0], jax.tree.leaves(moments.mean)[0]
     batch_count = jnp.float32(leaf.size // max(mean_leaf.size, 1))
-    count = moments.count + batch_count
+    count = moments.num + batch_count
 
     def combine(mean: Array, var: Array, x: Array) -> tuple[Array, Array]:
         axes = tuple(range(x.ndim - mean.ndim))

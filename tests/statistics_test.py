@@ -16,7 +16,7 @@ update = jax.jit(statistics.update)
 def test_by_hand():
     """1, 3 and then 5: mean 3, variance 8/3."""
     moments = statistics.update(statistics.init(jnp.zeros(())), jnp.array([1.0, 3.0]))
-    assert (moments.count, moments.mean, moments.var) == (2, 2, 1)
+    assert (moments.num, moments.mean, moments.var) == (2, 2, 1)
     moments = statistics.update(moments, jnp.array([5.0]))
     np.testing.assert_allclose([moments.mean, moments.var], [3, 8 / 3], rtol=1e-6)
 
@@ -36,7 +36,7 @@ def test_equals_all_at_once(seed, shift, scale, batches):
     moments = statistics.init({"a": jnp.zeros(3), "b": jnp.zeros(())})
     for i in range(batches):
         moments = update(moments, jax.tree.map(lambda x: jnp.float32(x[i]), data))  # noqa: B023
-    assert moments.count == batches * 8
+    assert moments.num == batches * 8
     for name, x in data.items():
         np.testing.assert_allclose(moments.mean[name], x.mean((0, 1, 2)), rtol=1e-4, atol=1e-4)
         tolerance = 1e-3 * scale**2 + 1e-6 * shift**2

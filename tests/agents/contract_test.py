@@ -1,5 +1,6 @@
 """What every agent promises. A new agent joins with a line in `AGENTS`."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_state_keeps_its_shape(step, states):
 
 def test_step_learns_and_acts(states):
     """Parameters, environments and the key all move on."""
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in itertools.pairwise(states):
         for part in ("learner", "actor", "key"):
             pairs = zip(plain(getattr(before, part)), plain(getattr(after, part)), strict=True)
             assert any((x != y).any() for x, y in pairs), part
@@ -112,7 +113,9 @@ def test_step_traces_once(agent, states):
 def test_resume_is_exact(step, states):
     """A state taken off the device and put back goes on as if nothing had happened."""
     is_key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-    saved = [(is_key(x), y) for x, y in zip(jax.tree.leaves(states[1]), plain(states[1]))]
+    saved = [
+        (is_key(x), y) for x, y in zip(jax.tree.leaves(states[1]), plain(states[1]), strict=True)
+    ]
     leaves = [jax.random.wrap_key_data(jnp.asarray(x)) if key else x for key, x in saved]
     state = jax.tree.unflatten(jax.tree.structure(states[1]), leaves)
     for _ in range(2):
@@ -132,7 +135,7 @@ def test_seeds_are_a_batch_axis(agent, states):
     batch, _ = jax.jit(jax.vmap(agent.step))(batch)
     for i in range(2):
         alone, _ = jax.jit(agent.step)(jax.jit(agent.init)(keys[i]))
-        assert_close(jax.tree.map(lambda x: x[i], batch), alone)
+        assert_close(jax.tree.map(lambda x: x[i], batch), alone)  # noqa: B023
 
 
 def test_policy_acts_within_bounds(name, agent, states):
