@@ -10,9 +10,9 @@ from rlax_pref.types import Array, Numeric
 
 Method = Literal["auto", "scan", "associative"]
 
-# Measured on CPU (benchmarks/speed/recurrences.py): laying out 2 to 8 steps per turn of the scan
-# is within the noise of laying out one, 16 and more is up to ten times slower, and compiling
-# grows with it.
+# Measured on CPU (benchmarks/speed/recurrences.py): one step per turn of the scan is the quickest
+# or within microseconds of it for every shape, and compiles fastest; 16 and more are up to 15 times
+# slower.
 UNROLL = 1
 
 
@@ -75,10 +75,11 @@ def linear(
 def choose(length: int, backend: str) -> Literal["scan", "associative"]:
     """Which evaluation "auto" takes for T = `length` on a backend of jax.
 
-    On CPU always the scan: it was the faster one for every shape measured, from 16 x 1 to
-    2048 x 4096, 5 to 10 times at T >= 1024 (benchmarks/speed/recurrences.py). Elsewhere the
-    associative form from T = 32 on: each step of a scan is there a round of kernels that wait for
-    each other, however small the batch. That half of the rule is an expectation, not a measurement.
+    On CPU always the scan: of all shapes measured, from 16 x 1 to 2048 x 4096, the associative
+    form won none, and from T = 128 on it was 2 to 10 times slower, gradients included
+    (benchmarks/speed/recurrences.py). Elsewhere the associative form from T = 32 on: each step of
+    a scan is there a round of kernels that wait for each other, however small the batch. That half
+    of the rule is an expectation, not a measurement.
     """
     return "scan" if backend == "cpu" or length < 32 else "associative"
 
