@@ -11,7 +11,7 @@ from rlax_pref.types import Array, Numeric
 Method = Literal["auto", "scan", "associative"]
 
 # Measured on CPU (benchmarks/speed/recurrences.py): one step per turn of the scan is the quickest
-# or within microseconds of it for every shape, and compiles fastest; 16 and more are up to 15 times
+# or within microseconds of it for every shape, and compiles fastest; 16 and more are up to 17 times
 # slower.
 UNROLL = 1
 
@@ -76,7 +76,7 @@ def choose(length: int, backend: str) -> Literal["scan", "associative"]:
     """Which evaluation "auto" takes for T = `length` on a backend of jax.
 
     On CPU always the scan: of all shapes measured, from 16 x 1 to 2048 x 4096, the associative
-    form won none, and from T = 128 on it was 2 to 10 times slower, gradients included
+    form was level with it at T = 16 and 2 to 10 times slower from T = 128 on, gradients included
     (benchmarks/speed/recurrences.py). Elsewhere the associative form from T = 32 on: each step of
     a scan is there a round of kernels that wait for each other, however small the batch. That half
     of the rule is an expectation, not a measurement.
