@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
@@ -182,6 +181,7 @@ class Checkpoints:
             self._metrics[step] = metric
         if _writes():
             self._prune(step)
+        self._damaged.clear()
         _meet("saved")
 
     def restore(self, like: PyTree) -> tuple[int, PyTree]:
@@ -200,7 +200,6 @@ class Checkpoints:
         for step in self.steps:
             if step not in stay:
                 self._remove(step)
-        self._damaged.clear()
 
     def _remove(self, step: int) -> None:
         """Removes a checkpoint: first its name, so that none is ever found half-removed."""
@@ -237,7 +236,6 @@ def restore(
 
 def versions() -> dict[str, str]:
     """The versions of python and of the packages that decide what a run computes."""
-
     ours = {"python": platform.python_version(), "rlax_pref": __version__}
     return ours | {name: metadata.version(name) for name in PACKAGES}
 
@@ -339,10 +337,10 @@ def _place(array: np.ndarray | None, saved: dict[str, Any], like: Any) -> jax.Ar
     """Puts a loaded leaf where `like` has it, as a key where it was one."""
     if array is None:  # of size zero, so never stored
         array = np.zeros(saved["stored_shape"], saved["stored_dtype"])
-    sharding = getattr(like, "sharding", None)
+    placed = jax.device_put(array, getattr(like, "sharding", None))
     if saved["key"] is None:
-        return jax.device_put(array, sharding)
-    return jax.device_put(jax.random.wrap_key_data(jnp.asarray(array), impl=saved["key"]), sharding)
+        return placed
+    return jax.random.wrap_key_data(placed, impl=saved["key"])
 
 
 # Leaves ---------------------------------------------------------------------------------------

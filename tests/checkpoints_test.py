@@ -259,6 +259,8 @@ def test_damaged_one_is_replaced_at_its_own_step(run):
     with Checkpoints(run) as saved:
         saved.restore(make_state())
         saved.save(300, make_state(300))
+        with pytest.raises(ValueError, match="checkpoint 300 would not come after 300"):
+            saved.save(300, make_state(300))
     assert checkpoints.restore(run, make_state())[0] == 300
 
 

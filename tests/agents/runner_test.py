@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -330,7 +331,18 @@ def test_progress_in_plain_lines(capsys):
     assert all("steps" in line and "return" in line for line in lines)
     assert "240 steps" in lines[-1]
     assert "steps/s" in lines[-1]
-    assert "0:00 left" in lines[-1]
+    assert "0:00:00 left" in lines[-1]
+
+
+def test_progress_tells_the_time(monkeypatch, capsys):
+    """10 steps of 8 in the first second, then 10 more an hour: 80 more steps take 8 hours."""
+    clock = iter([100.0, 3700.0])
+    monkeypatch.setattr(hooks.time, "monotonic", lambda: next(clock))
+    progress = hooks.Progress(100, seconds=0, terminal=False)
+    for step in (10, 20):
+        progress(TrainState(None, None, None, step), {"env_steps": np.full(10, 8)})
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == " 20%  160 steps  0.0222 steps/s  8:00:00 left"
 
 
 def test_progress_keeps_quiet_between(capsys):
@@ -601,3 +613,62 @@ def test_sharded_equals_single(tmp_path):
         },
     )
     assert done.stdout == "equal\n", done.stderr
+
+
+def test_two_processes_equal_one(tmp_path):
+    """Two hosts of two devices each, training in one run directory, stopped and resumed."""
+    script = textwrap.dedent(
+        """
+        import sys
+        import jax, numpy as np
+        host, port, where, directory = sys.argv[1:]
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.distributed.initialize(f"localhost:{port}", 2, int(host))
+        sys.path.insert(0, where)
+        import toy
+        from rlax_pref.agents import hooks, runner
+
+        agent = toy.make()
+        evaluation = hooks.Evaluation(
+            toy.Countdown(), agent.policy, jax.random.key(5), every=4, num_episodes=2
+        )
+        options = dict(every=4, save_every=8, hooks=[evaluation], progress=False)
+        runner.train_run(directory, agent, 12, **options)
+        state = runner.train_run(directory, agent, 20, **options)
+        assert state.actor.x.sharding.num_devices == 4
+        np.save(f"{directory}/{host}.npy", np.asarray(state.learner["w"]))
+        """
+    )
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
+    }
+    hosts = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(host), str(port), str(HERE), str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for host in range(2)
+    ]
+    try:
+        for host in hosts:
+            _, err = host.communicate(timeout=200)
+            assert host.returncode == 0, err
+    finally:
+        for host in hosts:
+            host.kill()
+    expected = runner.train(AGENT, KEY, 20).learner["w"]
+    for host in range(2):
+        np.testing.assert_allclose(np.load(tmp_path / f"{host}.npy"), expected, atol=1e-6)
+    rows = strict(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [4, 8, 12, 16, 20]
+    with Checkpoints(tmp_path) as saved:
+        assert set(saved.steps) >= {12, 16, 20}
+        like = jax.eval_shape(AGENT.init, KEY)
+        np.testing.assert_allclose(saved.restore(like)[1].learner["w"], expected, atol=1e-6)
