@@ -59,6 +59,8 @@ class Train:
     """Agent steps between two evaluations of the policy as it is when it does not explore."""
     tensorboard: bool = False
     """Log for TensorBoard, too."""
+    distributed: bool = False
+    """One of several processes, each started with the same command; see the README."""
     cache: bool = True
     """Keep compiled programs for the next time."""
 
@@ -105,6 +107,8 @@ class Resume:
     """Run directory."""
     env_steps: int | None = None
     """Steps in the environment in all; by default as many as were asked for before."""
+    distributed: bool = False
+    """One of several processes, each started with the same command; see the README."""
     cache: bool = True
     """Keep compiled programs for the next time."""
 
@@ -246,6 +250,16 @@ def parse(args: Sequence[str]) -> Any:
     )
 
 
+def _join() -> None:
+    """Makes this process one of several that train together."""
+    import jax
+
+    number = lambda name: int(os.environ[name]) if name in os.environ else None
+    jax.distributed.initialize(
+        num_processes=number("JAX_NUM_PROCESSES"), process_id=number("JAX_PROCESS_ID")
+    )
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     try:
@@ -256,6 +270,8 @@ def main(args: Sequence[str] | None = None) -> int:
             from rlax_pref import compilation
 
             compilation.enable_cache()
+        if getattr(command, "distributed", False):
+            _join()
         command()
     except (ValueError, RuntimeError, ImportError, OSError) as error:
         if os.environ.get("RLAX_PREF_DEBUG"):
