@@ -21,6 +21,7 @@ import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,10 +32,11 @@ import numpy as np
 from rlax_pref import compilation, metrics, preferences, rewards, tabular
 from rlax_pref.datasets import knox
 from rlax_pref.envs import grid
-from rlax_pref.types import Array, Fit, Key, Preferences, Segments
+from rlax_pref.types import Array, DataError, Fit, Key, Preferences
 
 DISCOUNT = 0.999  # of policies and their returns; people's choices are explained with 1
 LIBRARY_WEIGHTS = (-1.0, 50.0, -50.0, 1.0, -2.0)
+STEPS = 5000  # of each fit
 MODELS = ("partial_return", "regret", "expected_return")
 Line = dict[str, Any]
 
@@ -48,24 +50,49 @@ class Problem(NamedTuple):
     library: rewards.Library
 
 
-def scores(problem: Problem, segments: Segments) -> dict[str, Array]:
-    """What each model of choice says segments are worth under the true reward, `[N, 2]` each."""
+@jax.jit
+def explain(problem: Problem, pairs: Preferences) -> dict[str, dict[str, Array]]:
+    """How well each model of choice explains the choices, given the true reward."""
+    segments, live_t = pairs.segments, pairs.segments.live
     value = tabular.value_iteration(problem.mdp, problem.reward, 1.0)
     v_first, v_last = value[segments.state[..., 0]], value[segments.state[..., -1]]
-    r_t, live_t = tabular.lookup(problem.reward, segments), segments.live
-    return {
+    r_t = tabular.lookup(problem.reward, segments)
+    scores = {
         "partial_return": preferences.partial_return(r_t, live_t),
         "regret": preferences.regret(r_t, live_t, v_first, v_last),
         "expected_return": preferences.expected_return(r_t, live_t, v_last),
     }
 
+    def measure(u: Array) -> dict[str, Array]:
+        z = u[:, 0] - u[:, 1]
+        best = metrics.likelihood(z, pairs.p_first)
+        return {**best._asdict(), "accuracy": metrics.accuracy(z, pairs.p_first)}
 
-def learn(model: str, problem: Problem, key: Key, pairs: Preferences) -> Fit[Array]:
-    """A reward from choices, if people choose by this model."""
+    return {model: measure(u) for model, u in scores.items()}
+
+
+@partial(jax.jit, static_argnums=0)
+def learn(model: str, problem: Problem, keys: Key, pairs: Preferences) -> Fit[Array]:
+    """A reward from the choices for each key, if people choose by this model."""
+    features, library = problem.mdp.features, problem.library
     if model == "partial_return":
-        return rewards.fit_partial_return(key, pairs, problem.mdp.features)
-    score: Any = model  # the names are the same
-    return rewards.fit_regret(key, pairs, problem.mdp.features, problem.library, score=score)
+        fit = partial(rewards.fit_partial_return, features=features)
+    else:
+        score: Any = model  # the names are the same
+        fit = partial(rewards.fit_regret, features=features, library=library, score=score)
+    return jax.vmap(lambda key: fit(key, pairs, num_steps=STEPS))(keys)
+
+
+@jax.jit
+def extract(problem: Problem, weights: Array) -> Array:
+    """The true scaled returns of what is optimal for learned weights, `[seeds, F] -> [seeds]`."""
+
+    def one(w: Array) -> Array:
+        learned = jnp.matmul(problem.mdp.features, w, precision="highest")
+        policy = tabular.optimal(problem.mdp, learned, DISCOUNT).policy
+        return tabular.scaled_return(problem.mdp, problem.reward, policy, DISCOUNT)
+
+    return jax.vmap(one)(weights)
 
 
 def load_problem(folder: pathlib.Path, key: Key) -> Problem:
@@ -85,47 +112,32 @@ def load_problem(folder: pathlib.Path, key: Key) -> Problem:
     return Problem(world, mdp, reward, library)
 
 
-def extract(problem: Problem, weights: Array) -> Array:
-    """The true scaled return of what is optimal for learned weights `[F]`."""
-    learned = jnp.matmul(problem.mdp.features, weights, precision="highest")
-    policy = tabular.optimal(problem.mdp, learned, DISCOUNT).policy
-    return tabular.scaled_return(problem.mdp, problem.reward, policy, DISCOUNT)
+def study(problem: Problem, human: knox.HumanStudy, keys: Key) -> Iterator[Line]:
+    """The lines of one condition, one a model."""
+    explained = explain(problem, human.preferences)
+    for model in MODELS:
+        start = time.perf_counter()
+        fits = learn(model, problem, keys, human.preferences)
+        returns = np.asarray(extract(problem, fits.params))
+        yield {
+            "condition": human.report.name,
+            "model": model,
+            "n": human.report.num,
+            **{name: number(x) for name, x in explained[model].items()},
+            "scaled_return": number(np.median(returns)),
+            "seeds": len(keys),
+            "scaled_return_by_seed": returns.tolist(),
+            "loss_by_seed": fits.loss.tolist(),
+            "weights_by_seed": fits.params.tolist(),
+            "seconds": round(time.perf_counter() - start, 2),
+            "jax": jax.__version__,
+            "device": jax.devices()[0].device_kind,
+        }
 
 
-@partial(jax.jit, static_argnums=0)
-def study(model: str, problem: Problem, pairs: Preferences, keys: Key) -> dict[str, Array]:
-    """Explains the choices with the true reward, and learns a reward from them with each key."""
-    u = scores(problem, pairs.segments)[model]
-    z = u[:, 0] - u[:, 1]
-    fits = jax.vmap(lambda key: learn(model, problem, key, pairs))(keys)
-    return metrics.likelihood(z, pairs.p_first)._asdict() | {
-        "accuracy": metrics.accuracy(z, pairs.p_first),
-        "scaled_return": jax.vmap(lambda weights: extract(problem, weights))(fits.params),
-        "loss": fits.loss,
-        "weights": fits.params,
-    }
-
-
-def measure(model: str, problem: Problem, human: knox.HumanStudy, keys: Key) -> Line:
-    """One line of the result."""
-    start = time.perf_counter()
-    result = jax.tree.map(np.asarray, study(model, problem, human.preferences, keys))
-    return {
-        "condition": human.report.name,
-        "model": model,
-        "n": human.report.num,
-        "nll": float(result["nll"]),
-        "scale": float(result["scale"]),
-        "scaled_return": float(np.median(result["scaled_return"])),
-        "accuracy": float(result["accuracy"]),
-        "seeds": len(keys),
-        "scaled_return_by_seed": result["scaled_return"].tolist(),
-        "loss_by_seed": result["loss"].tolist(),
-        "weights_by_seed": result["weights"].tolist(),
-        "seconds": round(time.perf_counter() - start, 2),
-        "jax": jax.__version__,
-        "device": jax.devices()[0].device_kind,
-    }
+def number(x: Array | np.floating) -> float | None:
+    """What JSON can hold; there is no accuracy, say, where all choices are ties."""
+    return float(x) if np.isfinite(x) else None
 
 
 def write_lines(path: pathlib.Path, lines: list[Line]) -> None:
@@ -137,26 +149,33 @@ def write_lines(path: pathlib.Path, lines: list[Line]) -> None:
     os.replace(file.name, path)
 
 
-def main() -> None:
-    """Reads the folder, studies every condition, prints a table and writes the lines."""
+def run(folder: pathlib.Path, num_seeds: int) -> list[Line]:
+    """Studies every condition in the folder, and prints a table."""
+    key_library, key_fit = jax.random.split(jax.random.key(0))
+    problem = load_problem(folder, key_library)
+    keys = jax.random.split(key_fit, num_seeds)
+    lines = []
+    for path in knox.find_human(folder).values():
+        human = knox.load_human(path, problem.world)
+        print(f"\n{human.report}\n{'model':>18}    nll  scale  scaled return")
+        for line in study(problem, human, keys):
+            lines.append(line)
+            print("{model:>18}  {nll:.4f}  {scale:.3f}  {scaled_return:.3f}".format(**line))
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with the choices")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
     parser.add_argument("--seeds", type=int, default=5, help="learned rewards a condition")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     compilation.enable_cache()
-    key_library, key_fit = jax.random.split(jax.random.key(0))
-    conditions = knox.find_human(args.data)
-    problem = load_problem(args.data, key_library)
-    keys = jax.random.split(key_fit, args.seeds)
-    lines = []
-    for path in conditions.values():
-        human = knox.load_human(path, problem.world)
-        print(f"\n{human.report}\n{'model':>18}    nll  scale  scaled return")
-        for model in MODELS:
-            line = measure(model, problem, human, keys)
-            lines.append(line)
-            print("{model:>18}  {nll:.4f}  {scale:.3f}  {scaled_return:.3f}".format(**line))
+    try:
+        lines = run(args.data, args.seeds)
+    except DataError as error:
+        parser.exit(1, f"{error}\n")
     write_lines(args.out, lines)
     print(f"\nwrote {len(lines)} lines to {args.out}")
 

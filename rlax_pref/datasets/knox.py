@@ -11,8 +11,9 @@ read, and neither is ever unpickled:
 
 A pair is stored as `[2, L + 1, 2]`: of each segment the start cell (row, column), then L moves as
 they were attempted (up, down, left, right are (-1, 0), (1, 0), (0, -1), (0, 1)). Where a segment
-was over, some files have (0, 0) and others go on with moves; neither step is live. Labels say 1 where the second segment was preferred; here they become
-`p_first`, and differences become first minus second.
+was over, some files have (0, 0) and others go on with moves; either way the step is not live.
+Labels say 1 where the second segment was preferred; here they become `p_first`, and differences
+become first minus second.
 
 Every function raises `DataError`, which names file, field and fix, if anything is not as it says.
 """
@@ -21,12 +22,13 @@ import os
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rlax_pref.datasets._files import NAN_FREE_NUMBERS, WHOLE_NUMBERS, fail, read_arrays, take
 from rlax_pref.datasets._report import Report, report
-from rlax_pref.types import Array, DataError, Preferences, Segments
+from rlax_pref.types import Array, Preferences, Segments
 
 PathLike = str | os.PathLike[str]
 
@@ -37,7 +39,7 @@ _PUBLISHED = "_full_filtered_segment_pairs.npy"
 
 
 class World(Protocol):
-    """What the readers need of a grid world, such as `envs.grid.GridWorld`."""
+    """What the readers need of a grid world, such as `envs.grid.GridWorld`; a pytree."""
 
     @property
     def board(self) -> Array:
@@ -127,7 +129,7 @@ def load_human(path: PathLike, world: World) -> HumanStudy:
             "labels are 0 (first preferred), 0.5 (tie) or 1 (second preferred)",
         )
     pairs = Preferences(segments, jnp.asarray(1 - y, jnp.float32), jnp.ones(num))
-    return HumanStudy(pairs, jnp.asarray(-x, jnp.float32), report(name, pairs))
+    return HumanStudy(pairs, jnp.asarray(-x.astype(np.float32)), report(name, pairs))
 
 
 # Worlds -------------------------------------------------------------------------------------
@@ -184,6 +186,11 @@ def load_successor_features(path: PathLike) -> np.ndarray:
     return psi.astype(np.float32).reshape(len(psi), -1, _NUM_FEATURES)
 
 
+@jax.jit
+def _unroll(world: World, cell: Array, action: Array) -> Segments:
+    return world.unroll(world.cells_to_states(cell), action)
+
+
 def _segments(arrays: dict[str, np.ndarray], path: Path, field: str, world: World) -> Segments:
     """Pairs of start cell and moves -> segments, every rule of the format checked."""
     pairs = take(arrays, path, field, ("pairs", 2, "moves + 1", 2), WHOLE_NUMBERS)
@@ -204,22 +211,8 @@ def _segments(arrays: dict[str, np.ndarray], path: Path, field: str, world: Worl
     refuse(~matches.any(-1) & ~padding, "unknown move", "moves are one cell along one axis")
 
     action = jnp.asarray(matches.argmax(-1), jnp.int32)
-    segments = world.unroll(world.cells_to_states(jnp.asarray(cell, jnp.int32)), action)
+    segments = _unroll(world, jnp.asarray(cell, jnp.int32), action)
     live = np.asarray(segments.live)
     refuse(~live[..., 0], "start cell is a house or an end", "start on an open cell")
     refuse(padding & live, "no move before the end", "move (0, 0) only after a goal or a sheep")
     return segments
-
-
-__all__ = [
-    "DataError",
-    "HumanStudy",
-    "Task",
-    "World",
-    "find_human",
-    "load_human",
-    "load_pairs",
-    "load_successor_features",
-    "load_task",
-    "load_weights",
-]

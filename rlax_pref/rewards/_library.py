@@ -49,11 +49,11 @@ def policy_library(
         return policy, tabular.successor_features(mdp, policy, discount)[0]
 
     policy, psi = jax.vmap(solve)(draws)
-    same = jax.vmap(lambda p: jnp.all(p == policy, axis=(1, 2)))(policy)
+    equals = lambda one: jnp.all(policy == one[None], axis=(1, 2))
+    same = jax.vmap(equals)(policy)
     keep = ~jnp.any(jnp.tril(same, k=-1), axis=1)
     if without is not None:
-        known = tabular.optimal(mdp, without, discount).policy
-        keep &= ~jnp.all(policy == known, axis=(1, 2))
+        keep &= ~equals(tabular.optimal(mdp, without, discount).policy)
     return Library(psi, keep)
 
 
@@ -77,8 +77,8 @@ def library_value(q: Array, keep: Array, temperature: Numeric = 1e-3) -> tuple[A
       `[...]` values, and `[K, ...]` the probabilities p.
     """
     keep = keep.reshape((-1,) + (1,) * (q.ndim - 1))
-    top = jnp.where(keep.any(), jnp.max(q, axis=0, where=keep, initial=-jnp.inf), 0.0)
-    top = jax.lax.stop_gradient(top)
-    gap = jnp.where(keep, q - top, 0.0)
+    best = jnp.max(q, axis=0, where=keep, initial=-jnp.inf)
+    best = jax.lax.stop_gradient(jnp.where(keep.any(), best, 0.0))
+    gap = jnp.where(keep, q - best[None], 0.0)
     p = jax.nn.softmax(gap / temperature, axis=0, where=keep)
-    return top + jnp.sum(p * gap, axis=0), p
+    return best + jnp.sum(p * gap, axis=0), p
