@@ -317,6 +317,8 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._number = number
         signal.signal(number, self._before[number])
+        if os.isatty(2):  # written past `print`, which a signal may have come in the midst of
+            os.write(2, b"\nrlax_pref: stopping after this chunk; once more stops at once\n")
 
     def received(self) -> int:
         """The signal noted, 0 if none. With several processes, noted by any, the same for all."""

@@ -108,14 +108,27 @@ def train(
     Raises:
       ValueError: `every` is less than 1, or the environments cannot be split over the devices.
     """
-    if every < 1:
-        raise ValueError(f"every={every}: a chunk has at least 1 step")
     mesh = make_mesh() if mesh is None else mesh
     if isinstance(start, TrainState):
         _check_actor(start.actor, mesh.size)
         state = TrainState(*map(_copy_to, shardings(mesh), start))
     else:
         state = init(agent, start, mesh)
+    return drive(agent, state, num_steps, every=every, mesh=mesh, hooks=hooks)
+
+
+def drive(
+    agent: Agent,
+    state: TrainState,
+    num_steps: int,
+    *,
+    every: int,
+    mesh: Mesh,
+    hooks: "Sequence[Hook]",
+) -> TrainState:
+    """What `train` does, from a state that is in place already and is used up (donated)."""
+    if every < 1:
+        raise ValueError(f"every={every}: a chunk has at least 1 step")
     chunk = compile_chunk(agent, mesh, every)
     step = int(state.step)
     while step < num_steps:

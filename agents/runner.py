@@ -29,7 +29,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from rlax_pref import checkpoints
-from rlax_pref.types import Agent, Env, Key, Policy, TrainState
+from rlax_pref.types import Agent, Env, Policy, TrainState
 
 from . import hooks as hooking
 from . import loop
@@ -77,7 +77,8 @@ def train_run(
 
     Stopped and called again, it computes bit for bit what it would have computed unstopped (on
     the same devices). SIGTERM and SIGINT save at the end of the running chunk; the process then
-    ends with status 143 or 130. However it dies, at most `save_every` steps are lost.
+    ends with status 143 or 130. However it dies, no more is lost than the work since the last
+    checkpoint: `save_every` steps, rounded up to whole chunks.
 
     Args:
       directory: the run directory; made where missing.
@@ -115,10 +116,10 @@ def train_run(
         interrupt = stack.enter_context(hooking.Interrupt())
         saved = stack.enter_context(checkpoints.Checkpoints(directory, keep=keep, config=identity))
         _begin(Path(directory), identity, schedule)
-        start: Key | TrainState = key
         if saved.steps:
-            _, start = saved.restore(loop.like(agent, key, mesh))
-        step = int(start.step) if isinstance(start, TrainState) else 0
+            step, state = saved.restore(loop.like(agent, key, mesh))
+        else:
+            step, state = 0, init(agent, key, mesh)
         after: list[hooking.Hook] = [*hooks]
         after.append(
             stack.enter_context(hooking.MetricsLog(directory, step=step, tensorboard=tensorboard))
@@ -131,7 +132,7 @@ def train_run(
             )
         )
         try:
-            return train(agent, start, num_steps, every=every, mesh=mesh, hooks=after)
+            return loop.drive(agent, state, num_steps, every=every, mesh=mesh, hooks=after)
         except hooking.Interrupted as stop:
             stack.close()
             print(f"rlax_pref: {directory}: {stop}", file=sys.stderr)
