@@ -1,0 +1,1 @@
+"""Measurements: each file answers one question, with one JSON line a condition."""

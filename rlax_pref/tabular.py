@@ -253,7 +253,29 @@ def _accumulate(mdp: TabularMDP, cumulant: Array, policy: Array, discount: Numer
     step = _zero_at_end(mdp, jnp.einsum("sa,saf->sf", policy, cumulant, precision="highest"))
     move = jnp.einsum("sa,sat->st", policy, mdp.transition, precision="highest")
     move = jnp.where(mdp.terminal[:, None] | mdp.terminal[None], 0.0, move)
-    return _zero_at_end(mdp, jnp.linalg.solve(jnp.eye(num_states) - discount * move, step))
+    return _zero_at_end(mdp, _solve(jnp.eye(num_states) - discount * move, step))
+
+
+def _solve(a: Array, b: Array) -> Array:
+    """`[S, F]` the solution of `a x = b`, with `a` `[S, S]` and `b` `[S, F]`.
+
+    Under `vmap`, a CPU solves one system after the other. Batched, they would be shared out among
+    its threads, and two such batches at once, each waiting for a thread that the other holds, can
+    wait for ever (seen with jaxlib 0.10.2 on two cores).
+    """
+
+    def solve(a: Array, b: Array) -> Array:
+        return jax.lax.platform_dependent(a, b, cpu=_one_by_one, default=jnp.linalg.solve)
+
+    return jax.lax.custom_linear_solve(
+        lambda x: jnp.matmul(a, x, precision="highest"),
+        b,
+        lambda _, b: solve(a, b),
+        lambda _, b: solve(a.T, b),
+    )
+
+
+_one_by_one = jax.custom_batching.sequential_vmap(jnp.linalg.solve)
 
 
 def _zero_at_end(mdp: TabularMDP, x: Array) -> Array:

@@ -25,6 +25,7 @@ value_iteration = jax.jit(tabular.value_iteration)
 scaled_return = jax.jit(tabular.scaled_return)
 successor_features = jax.jit(tabular.successor_features)
 action_values = jax.jit(tabular.action_values)
+tables = jax.jit(lambda world: (world.tabular(), world.rewards()))
 
 
 def random_mdp(seed: int) -> tuple[TabularMDP, np.ndarray, np.ndarray]:
@@ -131,7 +132,7 @@ def test_greedy_splits_between_the_best(seed):
 
 def test_delivery_is_worth_what_was_published():
     world = grid.delivery()
-    mdp, reward = world.tabular(), world.rewards()
+    mdp, reward = tables(world)
     undiscounted = value_iteration(mdp, reward, 1.0).reshape(10, 10)
     cells = [(0, 0), (6, 7), (8, 8), (9, 9)]
     assert [float(undiscounted[cell]) for cell in cells] == [34, 46, 50, 50]
@@ -155,7 +156,7 @@ def test_random_worlds_are_worth_what_was_published(data, name, best, uniform):
     """All of them on one padded board, so that they share one program."""
     task = knox.load_task(data / "random_mdps" / f"{name}.npz")
     world = grid.grid_world(grid.pad_board(task.board), task.weights)
-    mdp, reward = world.tabular(), world.rewards()
+    mdp, reward = tables(world)
     value = optimal(mdp, reward, 0.999).value
     assert float(tabular.mean_return(mdp, value)) == pytest.approx(best, abs=1e-3)
     value = evaluate(mdp, reward, tabular.uniform_policy(mdp), 0.999)
@@ -184,7 +185,7 @@ def test_costly_loops_are_left():
 def test_large_arbitrary_rewards_end_and_are_near_optimal(seed):
     """Weights of order 100 with loops that pay: the rewards that noiseless choices lead to."""
     world = grid.delivery()
-    mdp = world.tabular()
+    mdp, _ = tables(world)
     reward = jax.random.normal(jax.random.key(seed), (100, 4)) * 100
     best = optimal(mdp, reward, 0.999)
     assert float(best.value.max()) > 1e5
@@ -196,7 +197,7 @@ def test_large_arbitrary_rewards_end_and_are_near_optimal(seed):
 def test_ties_are_split_evenly_and_have_no_advantage():
     """On an empty board every shortest way to the goal is as good as any other."""
     world = grid.grid_world(np.pad([[1]], ((3, 0), (3, 0))), [-1, 10, 0, 0, 0, 0])
-    best = optimal(world.tabular(), world.rewards(), 0.999)
+    best = optimal(*tables(world), 0.999)
     policy = np.asarray(best.policy).reshape(4, 4, 4)
     np.testing.assert_array_equal(policy[:3, :3], np.broadcast_to([0, 0.5, 0, 0.5], (3, 3, 4)))
     advantage = np.asarray(best.advantage)
@@ -217,7 +218,7 @@ def test_terminal_states_are_worth_exactly_nothing():
 
 def test_the_step_into_a_terminal_state_counts():
     world = grid.grid_world(np.array([[0, 0, 1]]), [-1, 50, 0, 0, 0, 0])
-    mdp = world.tabular()
+    mdp, _ = tables(world)
     right = jnp.broadcast_to(jnp.eye(4)[3], (3, 4))
     psi, _ = successor_features(mdp, right, 0.5)
     np.testing.assert_allclose(psi[:, :2], [[1, 0.5], [0, 1], [0, 0]])
@@ -229,7 +230,7 @@ def test_padding_changes_nothing():
     returns = []
     for shape in ((3, 3), (4, 5)):
         world = grid.grid_world(grid.pad_board(board, shape), weights)
-        mdp, reward = world.tabular(), world.rewards()
+        mdp, reward = tables(world)
         uniform = evaluate(mdp, reward, tabular.uniform_policy(mdp), 0.999)
         assert not np.any(uniform[mdp.terminal])
         best = optimal(mdp, reward, 0.999).value
@@ -304,3 +305,20 @@ def test_a_reward_of_the_wrong_shape_is_named():
         tabular.evaluate(mdp, jnp.zeros((S, A + 1)), policy, 0.9)
     with pytest.raises(AssertionError, match="reward must be"):
         tabular.action_values(mdp, jnp.zeros((S,)), jnp.zeros(S), 0.9)
+
+
+@pytest.mark.timeout(120)
+def test_batches_of_systems_do_not_wait_for_each_other():
+    """Several batched solutions in one program: with two threads, LAPACK's own batches hang."""
+    worlds = jax.vmap(grid.random_grid)(jax.random.split(jax.random.key(3), 16))
+
+    def values(world):
+        mdp, reward = tables(world)
+        policy = tabular.uniform_policy(mdp)
+        return [tabular.evaluate(mdp, scale * reward, policy, 0.9) for scale in range(1, 7)]
+
+    together = jax.jit(jax.vmap(values))
+    for _ in range(40):
+        first, *others = jax.block_until_ready(together(worlds))
+    for scale, value in enumerate(others, 2):
+        np.testing.assert_allclose(value, scale * first, rtol=1e-4, atol=1e-3)

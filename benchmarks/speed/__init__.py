@@ -1,0 +1,1 @@
+"""How fast is it? One question a file; kept runs are in `benchmarks/results/`."""

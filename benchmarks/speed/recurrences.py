@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 
+from benchmarks.record import where, write_lines
 from rlax_pref import recurrences
 
 SHAPES = ((16, 1), (128, 4), (128, 64), (1024, 1), (1024, 64), (2048, 4096))  # [T, B]
@@ -52,7 +53,6 @@ def measure(function: Callable, shape: tuple[int, int], seconds: float) -> dict[
 
 
 def conditions(seconds: float) -> Iterator[dict[str, Any]]:
-    device = jax.devices()[0]
     for shape, (what, make), (method, unroll) in itertools.product(
         SHAPES, (("value", value), ("gradient", gradient)), METHODS
     ):
@@ -63,8 +63,7 @@ def conditions(seconds: float) -> Iterator[dict[str, Any]]:
             "method": method,
             "unroll": unroll,
             **measure(make(method, unroll), shape, seconds),
-            "jax": jax.__version__,
-            "device": f"{device.platform}: {device.device_kind}",
+            **where(),
         }
 
 
@@ -93,8 +92,7 @@ def main() -> None:
         rows.append(row)
         print(json.dumps(row), flush=True)
     if args.out:
-        with open(args.out, "w") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+        write_lines(args.out, rows)
     print(table(rows))
 
 

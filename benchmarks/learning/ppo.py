@@ -1,0 +1,113 @@
+"""Does PPO learn the tasks it should, seed after seed?
+
+    python -m benchmarks.learning.ppo --tasks cartpole pendulum brax/fast --seeds 10 --out FILE
+
+Every seed is trained and then judged by 32 episodes of the policy as it is when it does not
+explore. All seeds of a task are one program. CartPole is solved at 500, Pendulum at about -150
+(200 steps) and `fast`, which has no physics, at 143. Ant runs on the spring backend; it takes
+about four minutes a seed on two cores, so it is measured only if asked for.
+"""
+
+import argparse
+import math
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks.record import where, write_lines
+from rlax_pref import compilation, envs
+from rlax_pref.agents import ppo, runner
+from rlax_pref.types import Array, Key
+
+
+class Task(NamedTuple):
+    """What to learn, how long, and what counts as learned."""
+
+    env_steps: int
+    enough: float  # mean return of the last policy
+    config: ppo.Config = ppo.DEFAULT
+    settings: tuple[tuple[str, Any], ...] = ()  # of the environment
+
+
+TASKS = {
+    "cartpole": Task(500_000, 499.5),
+    "pendulum": Task(500_000, -200.0),
+    "brax/fast": Task(
+        2**15,
+        135.0,
+        ppo.Config(num_envs=8, num_steps=32, num_epochs=8, learning_rate=3e-3, normalize_obs=False),
+        (("time_limit", 128),),
+    ),
+    "brax/ant": Task(3_000_000, 1000.0, ppo.Config(num_envs=128, num_steps=32)),
+}
+
+
+def measure(name: str, num_seeds: int) -> dict[str, Any]:
+    """Trains all seeds of one task and returns its line."""
+    task = TASKS[name]
+    env = envs.make(name, **dict(task.settings))
+    agent = ppo.make(env, task.config)
+    num_steps = math.ceil(task.env_steps / task.config.env_steps)
+
+    def one(key: Key) -> tuple[Array, Array]:
+        key_train, key_judge = jax.random.split(key)
+        state, metrics = runner.run(agent, agent.init(key_train), num_steps)
+        episodes = runner.evaluate(env, agent.policy(state.learner), key_judge, 32, 1000)
+        return episodes["return"].mean(), metrics["return"]
+
+    keys = jax.random.split(jax.random.key(0), num_seeds)
+    start = time.perf_counter()
+    program = jax.jit(jax.vmap(one)).lower(keys).compile()
+    compiled = time.perf_counter()
+    returns, curves = jax.tree.map(np.asarray, program(keys))
+    seconds = time.perf_counter() - compiled
+    return {
+        "task": name,
+        "env_steps": num_steps * task.config.env_steps,
+        "enough": task.enough,
+        "learned": int((returns >= task.enough).sum()),
+        "seeds": num_seeds,
+        "mean": float(returns.mean()),
+        "standard_error": float(returns.std(ddof=min(1, num_seeds - 1)) / math.sqrt(num_seeds)),
+        "returns": np.sort(returns).round(2).tolist(),
+        "curve": _thin(curves).round(2).tolist(),
+        "compile_seconds": round(compiled - start, 2),
+        "seconds": round(seconds, 2),
+        "env_steps_per_second": round(num_seeds * num_steps * task.config.env_steps / seconds),
+        **where(),
+    }
+
+
+def _thin(curves: np.ndarray) -> np.ndarray:
+    """Twenty means of the training return, over seeds and time; steps in which none ended skip."""
+    parts = np.array_split(curves, min(20, curves.shape[1]), axis=1)
+    return np.array([np.nanmean(part) if np.isfinite(part).any() else -np.inf for part in parts])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS)[:3])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--out", type=pathlib.Path, help="file for the JSON lines")
+    args = parser.parse_args()
+    compilation.enable_cache()
+    lines = []
+    for name in args.tasks:
+        line = measure(name, args.seeds)
+        lines.append(line)
+        print(
+            f"{name:>10}: {line['learned']} of {line['seeds']} seeds reach {line['enough']:g}; "
+            f"mean {line['mean']:.1f} +- {line['standard_error']:.1f} after "
+            f"{line['env_steps']:,} steps ({line['compile_seconds']} s to compile, "
+            f"{line['env_steps_per_second']:,} steps/s)",
+            flush=True,
+        )
+    if args.out:
+        write_lines(args.out, lines)
+
+
+if __name__ == "__main__":
+    main()
