@@ -12,22 +12,24 @@ from rlax_pref.tabular import TabularMDP
 pytestmark = pytest.mark.usefixtures("strict")
 
 KEY = jax.random.key(0)
+tabular = jax.jit(grid.GridWorld.tabular)
+unroll = jax.jit(grid.GridWorld.unroll)
 sample = jax.jit(sample_segments, static_argnums=(2, 3))
 BOARD = np.array([[0, 4, 0, 6], [5, 0, 3, 0], [0, 2, 0, 1]])
 
 
 def test_moves_certain_are_the_worlds_own():
     world = grid.grid_world(BOARD, np.zeros(6))
-    segments = sample(KEY, world.tabular(), (300, 2), 3)
+    segments = sample(KEY, tabular(world), (300, 2), 3)
     assert segments.state.shape == (300, 2, 4) and segments.action.shape == (300, 2, 3)
-    expected = world.unroll(segments.state[..., 0], segments.action)
+    expected = unroll(world, segments.state[..., 0], segments.action)
     np.testing.assert_array_equal(segments.state, expected.state)
     np.testing.assert_array_equal(segments.live, expected.live)
     assert np.all(segments.live[..., 0]) and not np.all(segments.live)
 
 
 def test_starts_and_actions_are_uniform():
-    mdp = grid.grid_world(BOARD, np.zeros(6)).tabular()
+    mdp = tabular(grid.grid_world(BOARD, np.zeros(6)))
     num = 20_000
     segments = sample(KEY, mdp, (num,), 2)
     counts = np.bincount(segments.state[:, 0], minlength=12)
@@ -52,7 +54,7 @@ def test_random_moves_come_as_often_as_they_should():
 
 
 def test_seeds_and_processes_are_batch_axes():
-    worlds = [grid.grid_world(board, np.zeros(6)).tabular() for board in (BOARD, BOARD[::-1])]
+    worlds = [tabular(grid.grid_world(board, np.zeros(6))) for board in (BOARD, BOARD[::-1])]
     keys = jax.random.split(KEY, 2)
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *worlds)
     batch = jax.vmap(lambda key, mdp: sample_segments(key, mdp, (5,), 3))(keys, stacked)

@@ -1,5 +1,7 @@
 """Segment scores: loops in float64, and the identities between them."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,6 +75,7 @@ WORLD = grid.grid_world(
 )
 
 
+@partial(jax.jit, static_argnums=0)
 def solve(discount):
     """Segments on a small board, with their rewards, optimal values and advantages."""
     mdp, reward = WORLD.tabular(), WORLD.rewards()

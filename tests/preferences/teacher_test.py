@@ -39,11 +39,12 @@ def test_stochastic_teachers_choose_as_often_as_the_model_says(temperature, laps
 def test_two_optimal_segments_tie_whatever_they_collect():
     """Regret looks at what was given away; partial return would prefer the shorter way."""
     world = grid.grid_world(np.array([[0] * 8 + [1]]), [-1.0, 10.0, 0, 0, 0, 0])
-    best = tabular.optimal(world.tabular(), world.rewards(), 0.999)
+    mdp, reward = jax.jit(lambda: (world.tabular(), world.rewards()))()
+    best = jax.jit(tabular.optimal)(mdp, reward, 0.999)
     right = jnp.full((2, 3), 3)
     segments = world.unroll(jnp.array([0, 6]), right)
     u = preferences.general_regret(tabular.lookup(best.advantage, segments), segments.live)
-    collected = preferences.partial_return(tabular.lookup(world.rewards(), segments), segments.live)
+    collected = preferences.partial_return(tabular.lookup(reward, segments), segments.live)
     assert float(label(KEY, *u, noiseless=True)) == 0.5
     assert float(label(KEY, *collected, noiseless=True)) == 0.0
 
