@@ -16,10 +16,7 @@ others, median over seeds, which are trained as one program.
 """
 
 import argparse
-import json
-import os
 import pathlib
-import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -29,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import record
 from rlax_pref import compilation, metrics, preferences, rewards, tabular
 from rlax_pref.datasets import knox
 from rlax_pref.envs import grid
@@ -130,23 +128,13 @@ def study(problem: Problem, human: knox.HumanStudy, keys: Key) -> Iterator[Line]
             "loss_by_seed": fits.loss.tolist(),
             "weights_by_seed": fits.params.tolist(),
             "seconds": round(time.perf_counter() - start, 2),
-            "jax": jax.__version__,
-            "device": jax.devices()[0].device_kind,
+            **record.where(),
         }
 
 
 def number(x: Array | np.floating) -> float | None:
     """What JSON can hold; there is no accuracy, say, where all choices are ties."""
     return float(x) if np.isfinite(x) else None
-
-
-def write_lines(path: pathlib.Path, lines: list[Line]) -> None:
-    """Writes all lines or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
 
 
 def run(folder: pathlib.Path, num_seeds: int) -> list[Line]:
@@ -176,7 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
         lines = run(args.data, args.seeds)
     except DataError as error:
         parser.exit(1, f"{error}\n")
-    write_lines(args.out, lines)
+    record.write_lines(args.out, lines)
     print(f"\nwrote {len(lines)} lines to {args.out}")
 
 
