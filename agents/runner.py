@@ -93,7 +93,7 @@ def train_run(
       keep: how many of the newest checkpoints stay, the best besides.
       metric: decides which checkpoint is the best.
       mesh: devices to spread environments over; all by default.
-      hooks: called after each chunk, before the log; see `hooks`.
+      hooks: called after each chunk, before the log and after `hooks.Finite`.
       progress: whether to draw progress on stderr.
       tensorboard: whether to log for TensorBoard besides `metrics.jsonl`.
 
@@ -103,6 +103,7 @@ def train_run(
     Raises:
       RunError: the directory holds another run; the message names the difference.
       CheckpointError: it is in use, cannot be written, or has no sound checkpoint.
+      FloatingPointError: a metric is no longer finite; what was saved before it stays.
       SystemExit: a signal asked to stop, and the state is saved.
     """
     mesh = make_mesh() if mesh is None else mesh
@@ -120,7 +121,7 @@ def train_run(
             step, state = saved.restore(loop.like(agent, key, mesh))
         else:
             step, state = 0, init(agent, key, mesh)
-        after: list[hooking.Hook] = [*hooks]
+        after: list[hooking.Hook] = [hooking.Finite(), *hooks]
         after.append(
             stack.enter_context(hooking.MetricsLog(directory, step=step, tensorboard=tensorboard))
         )

@@ -71,16 +71,12 @@ class Train:
         import jax
 
         from rlax_pref import agents, envs
-        from rlax_pref.agents import hooks, runner
+        from rlax_pref.agents import runner
 
         name = self.env.replace("/", "-")
         directory = self.directory or pathlib.Path(f"runs/{name}-{self.agent}-{self.seed}")
         env = envs.make(self.env)
         agent = agents.make(self.agent, env, self.config)
-        extra = []
-        if self.evaluate_every:
-            key = jax.random.fold_in(jax.random.key(self.seed), 1)
-            extra = [hooks.Evaluation(env, agent.policy, key, every=self.evaluate_every)]
         print(
             f"{directory}: {self.agent} in {self.env} on {len(jax.devices())} "
             f"{jax.devices()[0].device_kind}"
@@ -90,10 +86,15 @@ class Train:
             agent,
             math.ceil(self.env_steps / self.config.env_steps),
             seed=self.seed,
-            description={"agent": self.agent, "env": self.env, "config": self.config},
+            description={
+                "agent": self.agent,
+                "env": self.env,
+                "config": self.config,
+                "evaluate_every": self.evaluate_every,
+            },
             every=self.every,
             save_every=self.save_every,
-            hooks=extra,
+            hooks=_evaluation(env, agent, self.seed, self.evaluate_every),
             tensorboard=self.tensorboard,
         )
         print(f"Load what was learned with rlax_pref.load_policy({str(directory)!r})")
@@ -116,15 +117,16 @@ class Resume:
         """Runs it."""
         import math
 
-        from rlax_pref import agents
+        from rlax_pref import agents, envs
         from rlax_pref.agents import runner
 
-        num_steps = None
-        if self.env_steps is not None:
-            about = runner.describe(self.directory)
-            config = agents.config_from(about["agent"], about["config"])
-            num_steps = math.ceil(self.env_steps / config.env_steps)
-        runner.resume(self.directory, num_steps)
+        about = runner.describe(self.directory)
+        config = agents.config_from(about["agent"], about["config"])
+        env = envs.make(about["env"], **about.get("env_settings", {}))
+        agent = agents.make(about["agent"], env, config)
+        num_steps = None if self.env_steps is None else math.ceil(self.env_steps / config.env_steps)
+        evaluation = _evaluation(env, agent, about["seed"], about.get("evaluate_every", 0))
+        runner.resume(self.directory, num_steps, hooks=evaluation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,6 +198,18 @@ class List:
             print(f"{section}:")
             for name, what in rows.items():
                 print(f"  {name:<{width}}  {what}")
+
+
+def _evaluation(env: Any, agent: Any, seed: int, every: int) -> list[Any]:
+    """The hook that evaluates every so many agent steps, if any."""
+    if not every:
+        return []
+    import jax
+
+    from rlax_pref.agents import hooks
+
+    key = jax.random.fold_in(jax.random.key(seed), 1)  # not the run's: it must not change training
+    return [hooks.Evaluation(env, agent.policy, key, every=every)]
 
 
 COMMANDS: dict[str, type] = {
@@ -273,7 +287,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if getattr(command, "distributed", False):
             _join()
         command()
-    except (ValueError, RuntimeError, ImportError, OSError) as error:
+    except (ArithmeticError, ImportError, OSError, RuntimeError, ValueError) as error:
         if os.environ.get("RLAX_PREF_DEBUG"):
             raise
         print(f"rlax-pref: {error}", file=sys.stderr)

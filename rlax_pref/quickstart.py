@@ -238,7 +238,7 @@ def run(
         "the learned reward": tables["regret"],
         "the learned advantage": tables["optimal advantage"],
     }
-    console.print(f"PPO on each of {len(trained_on)} rewards, {num_seeds} seeds at once ...")
+    console.print(f"PPO on {len(trained_on)} rewards at once, with {num_seeds} seeds each ...")
     curves = np.asarray(
         train_curves(
             task,
@@ -289,7 +289,7 @@ def run(
     )
     results = {
         "choices": vars(about),
-        "learned": jax.tree.map(float, measured),
+        "learned": {model: jax.tree.map(float, row) for model, row in measured.items()},
         "ppo": {
             name: {"scaled_return": values[:, -1].tolist(), "curve": values.mean(0).tolist()}
             for name, values in by_reward.items()

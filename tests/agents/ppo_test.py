@@ -124,7 +124,7 @@ def test_the_step_size_falls_to_nothing():
 def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match="num_steps=30 must be a multiple of num_minibatches=4"):
         ppo.make(envs.CartPole(), ppo.Config(num_steps=30))
-    with pytest.raises(ValueError, match="Unknown setting of ppo 'lerning_rate'.*learning_rate"):
+    with pytest.raises(ValueError, match=r"Unknown setting of ppo 'lerning_rate'.*learning_rate"):
         agents.make("ppo", envs.CartPole(), {"lerning_rate": 1e-3})
-    with pytest.raises(ValueError, match="Unknown agent 'pop'. Did you mean 'ppo'"):
+    with pytest.raises(ValueError, match=r"Unknown agent 'pop'. Did you mean 'ppo'"):
         agents.make("pop", envs.CartPole())

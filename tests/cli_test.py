@@ -1,0 +1,101 @@
+"""The command line: quick to answer, plain about mistakes, and the same runs as from Python."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rlax_pref
+from rlax_pref import cli
+
+SMALL = ["--num-envs", "2", "--num-steps", "8", "--num-minibatches", "2", "--hidden", "4"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["train", "ppo", "--help"], ["resume", "--help"]]
+)
+def test_help_does_not_wait_for_jax(arguments):
+    script = (
+        "import sys\n"
+        "from rlax_pref import cli\n"
+        "try: cli.parse(sys.argv[1:])\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "heavy = {'jax', 'flax', 'numpy', 'matplotlib'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(rlax_pref.__file__).parents[1])},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "Unknown command 'trian'. Did you mean 'train'?"),
+        (["train", "poo"], "Unknown agent 'poo'. Did you mean 'ppo'?"),
+        (["train", "ppo", "--env", "cartpol"], "Did you mean 'cartpole'?"),
+        (["train", "ppo", "--num-steps", "30"], "must be a multiple of num_minibatches"),
+        (["list", "method"], "Did you mean 'methods'?"),
+        (["evaluate", "no/such/run"], "no run in no/such/run"),
+        (["resume", "no/such/run"], "no run in no/such/run"),
+        (["quickstart", "--data", "no/such/data"], "no condition found"),
+    ],
+)
+def test_mistakes_are_said_in_a_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = [] if arguments[0] in ("list", "trian") else ["--no-cache"]
+    assert cli.main([*arguments, *options]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_unknown_option_is_an_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.parse(["train", "ppo", "--lerning-rate", "1"])
+    assert stop.value.code == 2
+    assert "learning-rate" in capsys.readouterr().err
+
+
+def test_settings_arrive():
+    command = cli.parse(["train", "ppo", "--env", "pendulum", "--learning-rate", "0.1", *SMALL])
+    assert (command.env, command.config.learning_rate) == ("pendulum", 0.1)
+    assert (command.config.hidden, command.config.env_steps) == ((4,), 16)
+
+
+def test_list(capsys):
+    assert cli.main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("advantages.gae", "preferences.regret", "ppo ", "cartpole", "gymnax/NAME"):
+        assert name in out
+    assert cli.main(["list", "agents"]) == 0
+    assert "advantages.gae" not in capsys.readouterr().out
+
+
+def test_train_evaluate_resume(tmp_path, capsys):
+    """A run that is trained, judged and gone on with, and how far it is."""
+    run = str(tmp_path / "run")
+    train = ["train", "ppo", "--env-steps", "64", "--directory", run, "--evaluate-every", "2"]
+    assert cli.main([*train, "--every", "2", "--no-cache", *SMALL]) == 0
+    rows = [json.loads(x) for x in Path(run, "metrics.jsonl").read_text().splitlines()]
+    assert [row["env_steps"] for row in rows] == [32, 64]
+    assert all(row["eval_return"] > 0 for row in rows)
+    assert "load_policy" in capsys.readouterr().out
+
+    assert cli.main(["evaluate", run, "--episodes", "3", "--no-cache"]) == 0
+    out = capsys.readouterr().out
+    assert "return  mean" in out and "finished  3 of 3 episodes" in out
+
+    assert cli.main(["resume", run, "--env-steps", "96", "--no-cache"]) == 0
+    rows = [json.loads(x) for x in Path(run, "metrics.jsonl").read_text().splitlines()]
+    assert [row["env_steps"] for row in rows] == [32, 64, 96]
+    assert rows[-1]["eval_return"] > 0
