@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rlax_pref import advantages, networks, policies, recurrences, statistics, values
+from rlax_pref import advantages, networks, policies, statistics, values
 from rlax_pref.envs import AutoReset
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, TrainState
 
@@ -30,7 +30,7 @@ class Actor(NamedTuple):
     """Where the environments stand; every leaf leads with `[E]`."""
 
     acting: acting.Acting
-    discounted_return: Array  # [E], whose spread is the scale of rewards
+    discounted_return: Array  # [E] of the running episodes; its spread is the scale of rewards
 
 
 class Trajectory(NamedTuple):
@@ -43,6 +43,7 @@ class Trajectory(NamedTuple):
     terminated_t: Array
     truncated_t: Array
     obs_t: Array  # as reached, before any reset
+    discounted_return_t: Array
     tally: acting.Tally
 
 
@@ -82,35 +83,35 @@ def make(env: Env, config: Config = DEFAULT) -> Agent:
         optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-5)
     )
 
-    def see(learner: Learner, obs: Array) -> Array:
-        return statistics.normalize(learner.obs, obs) if config.normalize_obs else obs
-
     def init(key: Key) -> TrainState:
         key, key_env, key_params = jax.random.split(key, 3)
-        actor = acting.init(env, key_env, config.num_envs)
-        params = network.init(key_params, actor.obs[:1])
+        actor = Actor(acting.init(env, key_env, config.num_envs), jnp.zeros(config.num_envs))
+        obs = actor.acting.obs
+        params = network.init(key_params, obs[:1])
         learner = Learner(
             params,
             optimizer.init(params),
-            statistics.init(actor.obs[0]),
-            statistics.init(jnp.zeros(())),
+            obs=statistics.init(obs[0]),
+            reward=statistics.init(jnp.zeros(())),
         )
-        return TrainState(
-            learner, Actor(actor, jnp.zeros(config.num_envs)), key, jnp.zeros((), jnp.int32)
-        )
+        return TrainState(learner, actor, key, jnp.zeros((), jnp.int32))
 
-    def collect(learner: Learner, actor: acting.Acting, key: Key) -> tuple[Any, Trajectory]:
+    def see(learner: Learner, obs: Array) -> Array:
+        return statistics.normalize(learner.obs, obs) if config.normalize_obs else obs
+
+    def collect(learner: Learner, actor: Actor, key: Key) -> tuple[Actor, Trajectory]:
         """Every environment acts for `num_steps`."""
 
-        def act(actor: acting.Acting, key: Key) -> tuple[acting.Acting, Trajectory]:
+        def act(actor: Actor, key: Key) -> tuple[Actor, Trajectory]:
             key_act, key_env = jax.random.split(key)
-            law, _ = network.apply(learner.params, see(learner, actor.obs))
+            obs = actor.acting.obs
+            law, _ = network.apply(learner.params, see(learner, obs))
             action, log_prob = law.sample_and_log_prob(seed=key_act)
-            obs = actor.obs
-            actor, timestep, tally = acting.step(
-                env, actor, networks.to_env(action_space, action), key_env
+            acted, timestep, tally = acting.step(
+                env, actor.acting, networks.to_env(action_space, action), key_env
             )
-            return actor, Trajectory(
+            discounted_return = config.discount * actor.discounted_return + timestep.reward
+            trajectory = Trajectory(
                 obs_tm1=obs,
                 a_tm1=action,
                 log_prob_tm1=log_prob,
@@ -118,29 +119,19 @@ def make(env: Env, config: Config = DEFAULT) -> Agent:
                 terminated_t=timestep.terminated,
                 truncated_t=timestep.truncated,
                 obs_t=timestep.last_obs,
+                discounted_return_t=discounted_return,
                 tally=tally,
             )
+            return Actor(acted, jnp.where(tally.done, 0.0, discounted_return)), trajectory
 
         return jax.lax.scan(act, actor, jax.random.split(key, config.num_steps))
 
-    def scale_rewards(
-        moments: statistics.Moments, discounted_return: Array, trajectory: Trajectory
-    ) -> tuple[statistics.Moments, Array, Array]:
-        """Divides rewards by the spread of the discounted return seen so far."""
-        done = jnp.concatenate([jnp.zeros((1, config.num_envs), bool), trajectory.tally.done[:-1]])
-        returns = recurrences.linear(
-            config.discount * (1.0 - done),
-            trajectory.r_t,
-            discounted_return,
-            reverse=False,
-        )
-        moments = statistics.update(moments, returns)
-        carried = jnp.where(trajectory.tally.done[-1], 0.0, returns[-1])
-        return moments, statistics.scale(moments, trajectory.r_t), carried
-
-    def estimate(learner: Learner, trajectory: Trajectory, r_t: Array) -> Batch:
+    def estimate(learner: Learner, trajectory: Trajectory) -> Batch:
         """How much better was each action, and what is each state worth?"""
-        _, v_tm1 = network.apply(learner.params, see(learner, trajectory.obs_tm1))
+        r_t, obs_tm1 = trajectory.r_t, see(learner, trajectory.obs_tm1)
+        if config.normalize_reward:
+            r_t = statistics.scale(learner.reward, r_t)
+        _, v_tm1 = network.apply(learner.params, obs_tm1)
         _, v_t = network.apply(learner.params, see(learner, trajectory.obs_t))
         advantage = advantages.gae(
             r_t,
@@ -151,7 +142,7 @@ def make(env: Env, config: Config = DEFAULT) -> Agent:
             truncated_t=trajectory.truncated_t,
         )
         return Batch(
-            see(learner, trajectory.obs_tm1),
+            obs_tm1,
             trajectory.a_tm1,
             trajectory.log_prob_tm1,
             v_tm1,
@@ -163,75 +154,57 @@ def make(env: Env, config: Config = DEFAULT) -> Agent:
         law, v = network.apply(params, batch.obs_tm1)
         log_prob = law.log_prob(batch.a_tm1)
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-        policy_loss = policies.ppo_clip(log_prob, batch.log_prob_tm1, advantage, config.clip).mean()
-        value_loss = values.clipped_value_loss(
-            v, batch.v_tm1, batch.target, config.value_clip
-        ).mean()
+        policy = policies.ppo_clip(log_prob, batch.log_prob_tm1, advantage, config.clip).mean()
+        value = values.clipped_value_loss(v, batch.v_tm1, batch.target, config.value_clip).mean()
         entropy = law.entropy().mean()
-        total = policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
+        total = policy + config.value_weight * value - config.entropy_weight * entropy
         log_ratio = log_prob - batch.log_prob_tm1
         return total, {
             "loss": total,
-            "policy_loss": policy_loss,
-            "value_loss": value_loss,
+            "policy_loss": policy,
+            "value_loss": value,
             "entropy": entropy,
             "kl": (jnp.expm1(log_ratio) - log_ratio).mean(),
             "clip_fraction": (jnp.abs(jnp.expm1(log_ratio)) > config.clip).mean(),
         }
 
-    def step(state: TrainState) -> tuple[TrainState, Metrics]:
-        key, key_collect, key_learn = jax.random.split(state.key, 3)
-        learner, actor = state.learner, state.actor
-        acted, trajectory = collect(learner, actor.acting, key_collect)
-        r_t, discounted_return, reward_moments = (
-            trajectory.r_t,
-            actor.discounted_return,
-            learner.reward,
-        )
-        if config.normalize_reward:
-            reward_moments, r_t, discounted_return = scale_rewards(
-                reward_moments, discounted_return, trajectory
-            )
-        batch = estimate(learner, trajectory, r_t)
-        annealed = jnp.where(
-            config.anneal_updates > 0,
-            jnp.maximum(1.0 - state.step / jnp.maximum(config.anneal_updates, 1.0), 0.0),
-            1.0,
-        )
+    def learn(learner: Learner, batch: Batch, rate: Array, key: Key) -> tuple[Learner, Metrics]:
+        """Adam on minibatches, for `num_epochs` passes over the batch."""
 
-        def descend(carry: tuple[Any, Any], minibatch: Batch) -> tuple[tuple[Any, Any], Metrics]:
-            params, optimizer_state = carry
-            grads, metrics = jax.grad(loss, has_aux=True)(params, minibatch)
-            updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
-            rate = -config.learning_rate * annealed
-            params = optax.apply_updates(params, jax.tree.map(lambda u: rate * u, updates))
-            return (params, optimizer_state), metrics | {"grad_norm": optax.tree.norm(grads)}
+        def descend(learner: Learner, rows: Array) -> tuple[Learner, Metrics]:
+            minibatch = jax.tree.map(lambda x: x[rows], batch)
+            grads, metrics = jax.grad(loss, has_aux=True)(learner.params, minibatch)
+            direction, state = optimizer.update(grads, learner.optimizer)
+            params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)
+            metrics |= {"grad_norm": optax.tree.norm(grads)}
+            return learner._replace(params=params, optimizer=state), metrics
 
-        def epoch(carry: tuple[Any, Any], key: Key) -> tuple[tuple[Any, Any], Metrics]:
+        def epoch(learner: Learner, key: Key) -> tuple[Learner, Metrics]:
             # Rows of time are shuffled, whole: each minibatch keeps all environments, so where
             # those are spread over devices nothing but gradients has to travel.
             order = jax.random.permutation(key, config.num_steps)
-            order = order.reshape(config.num_minibatches, -1)
-            return jax.lax.scan(
-                lambda carry, rows: descend(carry, jax.tree.map(lambda x: x[rows], batch)),
-                carry,
-                order,
-            )
+            return jax.lax.scan(descend, learner, order.reshape(config.num_minibatches, -1))
 
-        (params, optimizer_state), metrics = jax.lax.scan(
-            epoch,
-            (learner.params, learner.optimizer),
-            jax.random.split(key_learn, config.num_epochs),
-        )
-        # Data are learned from with the statistics they were collected under; the next ones see
-        # the new.
-        obs_moments = learner.obs
-        if config.normalize_obs:
-            obs_moments = statistics.update(obs_moments, trajectory.obs_tm1)
-        learner = Learner(params, optimizer_state, obs_moments, reward_moments)
-        actor = Actor(acted, discounted_return)
-        metrics = acting.summary(trajectory.tally) | jax.tree.map(jnp.mean, metrics)
-        return TrainState(learner, actor, key, state.step + 1), metrics
+        learner, metrics = jax.lax.scan(epoch, learner, jax.random.split(key, config.num_epochs))
+        return learner, jax.tree.map(jnp.mean, metrics)
+
+    def step(state: TrainState) -> tuple[TrainState, Metrics]:
+        key, key_collect, key_learn = jax.random.split(state.key, 3)
+        learner = state.learner
+        actor, trajectory = collect(learner, state.actor, key_collect)
+        if config.normalize_reward:
+            moments = statistics.update(learner.reward, trajectory.discounted_return_t)
+            learner = learner._replace(reward=moments)
+        batch = estimate(learner, trajectory)
+        learned, metrics = learn(learner, batch, learning_rate(state.step), key_learn)
+        if config.normalize_obs:  # after learning, so that data are seen as when they were made
+            learned = learned._replace(obs=statistics.update(learner.obs, trajectory.obs_tm1))
+        metrics = acting.summary(trajectory.tally) | metrics
+        return TrainState(learned, actor, key, state.step + 1), metrics
+
+    def learning_rate(step: Array) -> Array:
+        left = jnp.maximum(1.0 - step / jnp.maximum(config.anneal_updates, 1.0), 0.0)
+        return config.learning_rate * jnp.where(config.anneal_updates > 0, left, 1.0)
 
     def policy(learner: Learner) -> Policy:
         def act(memory: tuple[()], obs: Array, key: Key) -> tuple[tuple[()], Array]:
