@@ -1,8 +1,8 @@
 """Pictures that a person would rather look at than read. Matplotlib is loaded when one is drawn."""
 
 import pathlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,17 @@ _HOUSE, _MUD = 2, 6
 _CENTER = (0.5, 0.5)
 _CORNERS = [((0, 0), (1, 0)), ((0, 1), (1, 1)), ((0, 0), (0, 1)), ((1, 0), (1, 1))]
 _ARROWS = np.array([(0, -1), (0, 1), (-1, 0), (1, 0)])
+
+
+class Curve(NamedTuple):
+    """A curve to draw, and how."""
+
+    name: str
+    x: Sequence[float] | np.ndarray  # [P]
+    y: Sequence[float] | np.ndarray  # [P]
+    error: Sequence[float] | np.ndarray | None = None  # [P] half the width of a band around it
+    color: int = 0  # which of `COLORS`
+    dashed: bool = False
 
 
 def _figure(width: float, height: float, columns: int = 1) -> tuple["Figure", Any]:
@@ -72,6 +83,51 @@ def learning_curves(
     axes.set_title(title, fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
+    _save(figure, path)
+
+
+def panels(
+    path: pathlib.Path,
+    curves: Mapping[str, Sequence[Curve]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    ylim: tuple[float, float] | None = None,
+    log: bool = False,
+) -> None:
+    """Draws curves in panels side by side, on one vertical scale; one legend serves all.
+
+    Args:
+      path: where the PNG goes.
+      curves: by the name of the panel.
+      xlabel: what the horizontal axis is, with its unit.
+      ylabel: what the values are, with their unit.
+      title: the finding, in a line.
+      ylim: range of the vertical axis.
+      log: whether the horizontal axis is logarithmic.
+    """
+    figure, columns = _figure(max(6.4, 3.3 * len(curves)), 4.0, len(curves))
+    for axes, (name, shown) in zip(columns, curves.items(), strict=True):
+        for curve in shown:
+            x, y = np.asarray(curve.x), np.asarray(curve.y)
+            color = COLORS[curve.color % len(COLORS)]
+            style = "--" if curve.dashed else "-"
+            marker = "o" if len(x) < 10 else None
+            axes.plot(x, y, style, color=color, label=curve.name, marker=marker, markersize=4)
+            if curve.error is not None:
+                error = np.asarray(curve.error)
+                axes.fill_between(x, y - error, y + error, color=color, alpha=0.13, lw=0)
+        axes.set(xlabel=xlabel, ylim=ylim, xscale="log" if log else "linear")
+        axes.sharey(columns[0])
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_title(name, fontsize=10)
+        axes.tick_params(labelleft=axes is columns[0])
+    columns[0].set_ylabel(ylabel)
+    handles, labels = columns[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=11)
     _save(figure, path)
 
 
