@@ -94,7 +94,8 @@ def panels(
     ylabel: str,
     title: str,
     ylim: tuple[float, float] | None = None,
-    log: bool = False,
+    xscale: str = "linear",
+    points: bool = False,
 ) -> None:
     """Draws curves in panels side by side, on one vertical scale; one legend serves all.
 
@@ -105,20 +106,31 @@ def panels(
       ylabel: what the values are, with their unit.
       title: the finding, in a line.
       ylim: range of the vertical axis.
-      log: whether the horizontal axis is logarithmic.
+      xscale: of the horizontal axis: "linear", "log", or "symlog" for values of either sign.
+      points: draw faint points instead of lines, and both axes through 0.
     """
     figure, columns = _figure(max(6.4, 3.3 * len(curves)), 4.0, len(curves))
     for axes, (name, shown) in zip(columns, curves.items(), strict=True):
         for curve in shown:
             x, y = np.asarray(curve.x), np.asarray(curve.y)
             color = COLORS[curve.color % len(COLORS)]
-            style = "--" if curve.dashed else "-"
-            marker = "o" if len(x) < 10 else None
-            axes.plot(x, y, style, color=color, label=curve.name, marker=marker, markersize=4)
+            style: dict[str, Any] = {
+                "linestyle": "--" if curve.dashed else "-",
+                "marker": "o",
+                "markersize": 4,
+            }
+            if points:
+                style |= {"linestyle": "", "markersize": 6, "markeredgewidth": 0, "alpha": 0.45}
+            elif len(x) > 10:
+                style |= {"marker": ""}
+            axes.plot(x, y, color=color, label=curve.name, **style)
             if curve.error is not None:
                 error = np.asarray(curve.error)
                 axes.fill_between(x, y - error, y + error, color=color, alpha=0.13, lw=0)
-        axes.set(xlabel=xlabel, ylim=ylim, xscale="log" if log else "linear")
+        if points:
+            axes.axhline(0, color="#888888", linewidth=0.8)
+            axes.axvline(0, color="#888888", linewidth=0.8)
+        axes.set(xlabel=xlabel, ylim=ylim, xscale=xscale)
         axes.sharey(columns[0])
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)

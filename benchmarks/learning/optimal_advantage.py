@@ -203,7 +203,7 @@ def draw(path: pathlib.Path, lines: list[Line]) -> None:
         ylabel="scaled return, clipped to [-1, 1]",
         title=f"What is learned from choices, used in two ways ({len(lines[0]['worlds'])} worlds)",
         ylim=(-1.05, 1.05),
-        log=True,
+        xscale="log",
     )
 
 

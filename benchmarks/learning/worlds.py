@@ -73,13 +73,16 @@ class Choices(NamedTuple):
 # Where worlds come from ---------------------------------------------------------------------
 
 
-def find(folder: pathlib.Path, kind: str, field: str = "pairs") -> list[Source]:
+def find(
+    folder: pathlib.Path, kind: str, field: str = "pairs", *, from_ends: bool = False
+) -> list[Source]:
     """The worlds `MDP_<id>.npz` in `folder/kind`, or in the folder itself.
 
     Args:
       folder: in the plain layout of `datasets.knox`.
       kind: the name of the subfolder.
       field: which pairs to read.
+      from_ends: whether segments may begin where nothing more can happen.
 
     Raises:
       DataError: there is none, or one is unsound.
@@ -91,7 +94,7 @@ def find(folder: pathlib.Path, kind: str, field: str = "pairs") -> list[Source]:
     sources = []
     for path in paths:
         task = knox.load_task(path)
-        pairs = partial(knox.load_pairs, path, field=field)
+        pairs = partial(knox.load_pairs, path, field=field, from_ends=from_ends)
         sources.append(Source(path.stem, task.board, task.weights, pairs))
     return sources
 

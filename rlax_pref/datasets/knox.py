@@ -33,7 +33,7 @@ from rlax_pref.types import Array, Preferences, Segments
 PathLike = str | os.PathLike[str]
 
 _MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
-_NUM_CODES, _NUM_FEATURES = 12, 6
+_NUM_CODES, _NUM_FEATURES, _HOUSE = 12, 6, 2
 _CLOSED = (1, 2, 3)  # goal, house, sheep: nobody starts there; 6 higher on mud
 _PUBLISHED = "_full_filtered_segment_pairs.npy"
 
@@ -153,13 +153,17 @@ def load_task(path: PathLike) -> Task:
     return Task(board.astype(np.int32), weights.astype(np.float32), psi)
 
 
-def load_pairs(path: PathLike, world: World, field: str = "pairs") -> Segments:
+def load_pairs(
+    path: PathLike, world: World, field: str = "pairs", *, from_ends: bool = False
+) -> Segments:
     """Segment pairs without labels.
 
     Args:
       path: `MDP_<id>.npz`, or the published `MDP_<id>all_trajs.npy.gz`.
       world: the world of that id; its board may be padded with houses.
       field: which array of an `.npz`; small worlds have `pairs1` and `pairs2`, by length.
+      from_ends: whether a segment may begin at a goal or a sheep, where nothing more can happen,
+        as in the `pairs1` of small worlds.
 
     Returns:
       `Segments` whose leaves lead with `[N, 2]`. They may go on past a terminal state.
@@ -168,7 +172,7 @@ def load_pairs(path: PathLike, world: World, field: str = "pairs") -> Segments:
     arrays = read_arrays(path)
     if path.suffix != ".npz":
         arrays = {field: arrays["array"]}
-    return _segments(arrays, path, field, world)
+    return _segments(arrays, path, field, world, from_ends)
 
 
 def load_weights(path: PathLike) -> np.ndarray:
@@ -191,7 +195,9 @@ def _unroll(world: World, cell: Array, action: Array) -> Segments:
     return world.unroll(world.cells_to_states(cell), action)
 
 
-def _segments(arrays: dict[str, np.ndarray], path: Path, field: str, world: World) -> Segments:
+def _segments(
+    arrays: dict[str, np.ndarray], path: Path, field: str, world: World, from_ends: bool = False
+) -> Segments:
     """Pairs of start cell and moves -> segments, every rule of the format checked."""
     pairs = take(arrays, path, field, ("pairs", 2, "moves + 1", 2), WHOLE_NUMBERS)
     if pairs.shape[2] < 2:
@@ -213,6 +219,9 @@ def _segments(arrays: dict[str, np.ndarray], path: Path, field: str, world: Worl
     action = jnp.asarray(matches.argmax(-1), jnp.int32)
     segments = _unroll(world, jnp.asarray(cell, jnp.int32), action)
     live = np.asarray(segments.live)
-    refuse(~live[..., 0], "start cell is a house or an end", "start on an open cell")
+    code = np.asarray(world.board)[cell[..., 0], cell[..., 1]]
+    closed = (code % 6 == _HOUSE) if from_ends else ~live[..., 0]
+    kind = "a house" if from_ends else "a house or an end"
+    refuse(closed, f"start cell is {kind}", "start on an open cell")
     refuse(padding & live, "no move before the end", "move (0, 0) only after a goal or a sheep")
     return segments

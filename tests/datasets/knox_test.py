@@ -276,3 +276,20 @@ def test_damaged_files_are_refused_or_sound(tmp_path, write):
             assert np.all(np.isin(study.preferences.p_first, (0, 0.5, 1)))
             assert np.all(np.isfinite(study.difference))
     assert refused > 200
+
+
+def test_segments_may_begin_at_an_end_if_allowed_but_never_in_a_house(tmp_path):
+    world = grid.grid_world(np.array([[0, 1, 2]], np.int32), np.arange(6))
+    path = tmp_path / "MDP_1.npz"
+
+    def load(column, **options):
+        np.savez(path, pairs=np.array([[[[0, 0], [0, 1]], [[0, column], [0, 1]]]]))
+        return knox.load_pairs(path, world, **options)
+
+    segments = load(1, from_ends=True)
+    np.testing.assert_array_equal(segments.state[0, 1], [1, 1])
+    np.testing.assert_array_equal(segments.live[0], [[True], [False]])
+    with pytest.raises(DataError, match="start cell is a house or an end in pair 0"):
+        load(1)
+    with pytest.raises(DataError, match="start cell is a house in pair 0"):
+        load(2, from_ends=True)
