@@ -125,6 +125,18 @@ def study(task: Task, key: Key, pairs: Preferences, num_train: int) -> tuple[Any
     return {name: estimate.table for name, estimate in estimates.items()}, measured
 
 
+@jax.jit
+def centred(task: Task, table: Array) -> Array:
+    """A learned reward `[S, A]` in the form in which the optimal mean return is 0.
+
+    Choices by regret do not tell how much it pays to end an episode, however it ends. Left as it
+    comes out, a learned goal may look like a loss, and PPO would have to look a thousand steps
+    ahead to see that never reaching it costs more.
+    """
+    mean = tabular.mean_return(task.mdp, tabular.optimal(task.mdp, table, DISCOUNT).value)
+    return rewards.potential_shaping(task.mdp, table, mean, DISCOUNT)
+
+
 @partial(jax.jit, static_argnames="num_updates")
 def train_curves(task: Task, tables: Array, keys: Key, num_updates: int) -> Array:
     """Trains PPO on every reward with every seed at once, and scores it after every update.
@@ -235,7 +247,7 @@ def run(
 
     trained_on = {
         "the true reward": reward,
-        "the learned reward": tables["regret"],
+        "the learned reward": centred(task, jnp.asarray(tables["regret"])),
         "the learned advantage": tables["optimal advantage"],
     }
     console.print(f"PPO on {len(trained_on)} rewards at once, with {num_seeds} seeds each ...")

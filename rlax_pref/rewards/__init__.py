@@ -6,6 +6,9 @@ Linear rewards `features @ w`, learned from choices between segments
                        change in expected return
   fit_general_regret   the same where moves may be random
 
+The same reward in another form
+  potential_shaping    changes values, but no advantage and no choice by regret
+
 Their parts
   segment_features     what a linear reward sees of a segment
   policy_library       successor features of policies that are optimal for random rewards
@@ -17,6 +20,7 @@ from rlax_pref.rewards._library import Library, library_value, policy_library
 from rlax_pref.rewards._partial_return import fit_partial_return
 from rlax_pref.rewards._regret import fit_regret
 from rlax_pref.rewards._segment_features import segment_features
+from rlax_pref.rewards._shaping import potential_shaping
 
 __all__ = [
     "Library",
@@ -25,5 +29,6 @@ __all__ = [
     "fit_regret",
     "library_value",
     "policy_library",
+    "potential_shaping",
     "segment_features",
 ]
