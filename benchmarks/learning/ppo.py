@@ -50,7 +50,7 @@ def measure(name: str, num_seeds: int) -> dict[str, Any]:
     task = TASKS[name]
     env = envs.make(name, **dict(task.settings))
     agent = ppo.make(env, task.config)
-    num_steps = math.ceil(task.env_steps / task.config.env_steps)
+    num_steps = task.env_steps // task.config.env_steps
 
     def one(key: Key) -> tuple[Array, Array]:
         key_train, key_judge = jax.random.split(key)
