@@ -114,7 +114,11 @@ def lines_of(measured: dict[str, np.ndarray], labels: list[str], about: Line) ->
                 "cases": cases["counts"].size,
                 "ends": measured["ends"][:, 0].tolist(),
                 **{name: x.tolist() for name, x in cases.items() if x.dtype == bool},
-                **{name: np.round(x, 4).tolist() for name, x in cases.items() if x.dtype != bool},
+                **{
+                    name: np.round(x.astype(float), 4).tolist()
+                    for name, x in cases.items()
+                    if x.dtype != bool
+                },
                 **record.where(),
             }
         )

@@ -94,18 +94,13 @@ def lines_of(
                 line[policy] = {
                     "near_optimal": float((returns >= worlds.NEAR_OPTIMAL).mean()),
                     "mean_clipped": float(clipped.mean()),
-                    "standard_error": standard_error(clipped),
+                    "standard_error": float(worlds.standard_error(clipped)),
                     "scaled_return": np.round(returns, 4).tolist(),
                 }
             maxima = measured["max"][:, i, :, j]
             line["max"] = {"mean": float(maxima.mean()), "by_world": np.round(maxima, 3).tolist()}
             lines.append({**line, **record.where()})
     return lines
-
-
-def standard_error(x: np.ndarray) -> float:
-    """Of the mean over worlds `[M]`; 0 where there is one."""
-    return float(x.std(ddof=min(1, len(x) - 1)) / np.sqrt(len(x)))
 
 
 def run(
@@ -130,7 +125,7 @@ def run(
             every, keys, absorbing, kinds=kinds, num_pairs=num_pairs, batch=batch
         ).compile()
         compiled = time.perf_counter()
-        measured = jax.tree.map(np.asarray, program(every, keys, absorbing))
+        measured = jax.tree.map(np.float64, program(every, keys, absorbing))
         about = {
             "pairs": num_pairs,
             "seeds": num_seeds,

@@ -106,7 +106,10 @@ def generate(key: Key, num: int, num_pairs: int) -> list[Source]:
         key_world, key_pairs = jax.random.split(jax.random.fold_in(key, i))
         world = jax.jit(grid.random_grid)(key_world)
         pairs = lambda padded: _sample(key_pairs, padded, num_pairs)
-        return Source(f"generated_{i}", np.asarray(world.board), np.asarray(world.weights), pairs)
+        board = np.asarray(world.board)
+        own = board != grid.HOUSE  # the family has no houses but those that pad
+        board = board[np.ix_(own.any(1), own.any(0))]
+        return Source(f"generated_{i}", board, np.asarray(world.weights), pairs)
 
     return [source(i) for i in range(num)]
 
@@ -245,3 +248,8 @@ def seeds(key: Key, num_worlds: int, num_seeds: int) -> Key:
     """`[M, K]` keys; those of the first worlds and seeds stay the same when there are more."""
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     return jax.vmap(lambda key: fold(key, jnp.arange(num_seeds)))(fold(key, jnp.arange(num_worlds)))
+
+
+def standard_error(x: np.ndarray) -> np.ndarray:
+    """`[...]` of the mean over worlds, `[M, ...]`; 0 where there is one."""
+    return x.std(0, ddof=min(1, len(x) - 1)) / np.sqrt(len(x))

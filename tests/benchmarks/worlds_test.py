@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.learning import worlds
 from rlax_pref import preferences
+from rlax_pref.envs import grid
 from rlax_pref.types import DataError
 
 from .made_up import SMALL, WEIGHTS, WIDE, write_world
@@ -122,8 +123,12 @@ def test_more_seeds_leave_the_first_ones_as_they_were():
 def test_generated_worlds_bring_their_pairs():
     made = worlds.generate(jax.random.key(3), 2, num_pairs=5)
     every = worlds.stack(made)
-    assert every.board.shape == (2, 15, 10) and every.segments.action.shape == (2, 5, 2, 3)
+    shape = np.max([source.board.shape for source in made], axis=0)
+    assert every.board.shape == (2, *shape) and every.segments.action.shape == (2, 5, 2, 3)
     assert not np.array_equal(every.board[0], every.board[1])
+    for source in made:
+        assert source.board.shape[0] in (3, 6, 10, 15) and source.board.shape[1] in (5, 6, 10)
+        assert not np.any(source.board == grid.HOUSE)
     again = worlds.generate(jax.random.key(3), 1, num_pairs=5)
     np.testing.assert_array_equal(again[0].board, made[0].board)
 
