@@ -1,6 +1,8 @@
 """The main job, small: every file is written, and what is learned is worth something."""
 
 import json
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +49,19 @@ def test_the_run_can_be_loaded(done):
     _, obs = env.reset(key)
     _, action = act(init(key), obs, key)
     assert 0 <= int(action) < env.action_space.num
+
+
+def test_the_readme_runs(done, tmp_path, monkeypatch):
+    """Its Python, word for word but for the length of training."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "quickstart").symlink_to(done[0])
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    names: dict = {}
+    exec(code.replace("s, 50", "s, 2"), names)
+    assert int(names["state"].step) == 2
+    np.testing.assert_allclose(names["advantage"][-2:], [1 + 0.99 * 0.95, 1], rtol=1e-6)
 
 
 def test_a_second_time_replaces_the_first(done):
