@@ -1,18 +1,12 @@
 """What every agent promises. A new agent joins with a line in `AGENTS`."""
 
 import itertools
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rlax_pref
 from rlax_pref import agents, envs
 from rlax_pref.agents import runner
 from rlax_pref.types import Box, Discrete
@@ -155,10 +149,9 @@ def test_policy_acts_within_bounds(name, agent, states):
         assert bool(jnp.all((space.low <= action) & (action <= space.high)))
 
 
-def test_sharded_equals_single(name):
+def test_sharded_equals_single(name, on_four_devices):
     """On 4 devices: the same parameters, each with its share of environments, nothing gathered."""
-    script = textwrap.dedent(
-        """
+    script = """
         import sys
         import jax, numpy as np
         sys.path.insert(0, sys.argv[1])
@@ -179,17 +172,4 @@ def test_sharded_equals_single(name):
         contract_test.assert_close(spread.learner, single.learner)
         print("equal")
         """
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(Path(__file__).parent), name],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ
-        | {
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-            "JAX_PLATFORMS": "cpu",
-            "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
-        },
-    )
-    assert done.stdout == "equal\n", done.stderr
+    assert on_four_devices(script, name) == "equal\n"

@@ -556,10 +556,9 @@ def test_load_policy_of_an_undescribed_run(tmp_path):
 # Devices --------------------------------------------------------------------------------------
 
 
-def test_sharded_equals_single(tmp_path):
+def test_sharded_equals_single(tmp_path, on_four_devices):
     """On 4 devices: same parameters to 1e-6, nothing gathered, resumed and moved between meshes."""
-    script = textwrap.dedent(
-        """
+    script = """
         import sys
         import jax, numpy as np
         sys.path.insert(0, sys.argv[1])
@@ -599,20 +598,7 @@ def test_sharded_equals_single(tmp_path):
             assert "a multiple of the 3 devices" in str(error), error
         print("equal")
         """
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(HERE), str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ
-        | {
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-            "JAX_PLATFORMS": "cpu",
-            "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
-        },
-    )
-    assert done.stdout == "equal\n", done.stderr
+    assert on_four_devices(script, tmp_path / "run") == "equal\n"
 
 
 def test_two_processes_equal_one(tmp_path):
