@@ -12,8 +12,10 @@ Each folder answers one question, and its contents page lists the methods:
   envs          where does it act?
   agents        whole training methods, and the runner that drives them all
 
-Beside them: `types`, `networks`, `statistics`, `buffers`, `recurrences`, `tabular` and
-`checkpoints`. Nothing is imported before it is used, so `import rlax_pref` costs nothing.
+What they share: `types`, `networks`, `statistics`, `buffers`, `recurrences`, `tabular` (finite
+processes, solved exactly) and `checkpoints`. What makes a program of it: `quickstart` (from
+choices to a trained policy, a good place to start reading), `cli`, `plots`, `index`, `names` and
+`compilation`. Nothing is imported before it is used, so `import rlax_pref` costs nothing.
 """
 
 import importlib
