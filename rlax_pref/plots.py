@@ -90,7 +90,7 @@ def panels(
     path: pathlib.Path,
     curves: Mapping[str, Sequence[Curve]],
     *,
-    xlabel: str,
+    xlabel: str | Mapping[str, str],
     ylabel: str,
     title: str,
     ylim: tuple[float, float] | None = None,
@@ -102,7 +102,7 @@ def panels(
     Args:
       path: where the PNG goes.
       curves: by the name of the panel.
-      xlabel: what the horizontal axis is, with its unit.
+      xlabel: what the horizontal axis is, with its unit; or that by the name of the panel.
       ylabel: what the values are, with their unit.
       title: the finding, in a line.
       ylim: range of the vertical axis.
@@ -130,7 +130,8 @@ def panels(
         if points:
             axes.axhline(0, color="#888888", linewidth=0.8)
             axes.axvline(0, color="#888888", linewidth=0.8)
-        axes.set(xlabel=xlabel, ylim=ylim, xscale=xscale)
+        said = xlabel if isinstance(xlabel, str) else xlabel[name]
+        axes.set(xlabel=said, ylim=ylim, xscale=xscale)
         axes.sharey(columns[0])
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)

@@ -10,7 +10,7 @@ batch of jobs draws from them, not with the number of jobs.
 import pathlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -215,13 +215,13 @@ def extract(true: Truth, table: Array) -> dict[str, Array]:
 
 
 def over(
-    job: Callable[..., T], worlds: Worlds, keys: Key, *axes: Array, batch: int | None = None
+    job: Callable[..., T], worlds: Any, keys: Key, *axes: Array, batch: int | None = None
 ) -> T:
     """Runs a job for every world, every entry of each axis, and every seed, in one program.
 
     Args:
       job: `(world, key, *entries) -> results`, pure.
-      worlds: `[M, ...]`.
+      worlds: a pytree whose leaves lead with `[M]`, such as `Worlds`.
       keys: `[M, K]`, a key for each world and seed.
       *axes: `[A]`, `[B]`, ... what else differs from job to job.
       batch: how many jobs are vectorised at a time; by default 1 on a CPU, where more would only
