@@ -244,7 +244,7 @@ def draw(path: pathlib.Path, lines: list[Line]) -> None:
         panels,
         xlabel={name: said for name, (said, *_) in studies.items()},
         ylabel="share of worlds near-optimal",
-        title=f"Rewards learned from choices by the learner's own model ({len(lines[0]['worlds'])} worlds)",
+        title=f"Rewards learned from choices by one's own model ({len(lines[0]['worlds'])} worlds)",
         ylim=(-0.05, 1.05),
         xscale="log",
     )
