@@ -151,13 +151,20 @@ def train_curves(task: Task, tables: Array, keys: Key, num_updates: int) -> Arra
       `[R, seeds, num_updates]` scaled return of the policy under the *true* reward, solved exactly.
     """
 
+    def mean_return(policy: Array) -> Array:
+        value = tabular.evaluate(task.mdp, task.reward, policy, DISCOUNT)
+        return tabular.mean_return(task.mdp, value)
+
+    uniform = mean_return(tabular.uniform_policy(task.mdp))
+    optimal = mean_return(task.optimum.policy)
+
     def one(table: Array, key: Key) -> Array:
         agent = ppo.make(dataclasses.replace(task.world, reward_table=table), PPO)
 
         def update(state: Any, _: None) -> tuple[Any, Array]:
             state = agent.step(state)[0]
             policy = policy_table(task.world, agent.policy(state.learner), state.key)
-            return state, tabular.scaled_return(task.mdp, task.reward, policy, DISCOUNT)
+            return state, metrics.scaled_return(mean_return(policy), uniform, optimal)
 
         return jax.lax.scan(update, agent.init(key), length=num_updates)[1]
 

@@ -1,9 +1,9 @@
 """A mean return on a common scale (Knox et al., 2022, arXiv:2206.02231)."""
 
-from rlax_pref.types import Numeric
+from rlax_pref.types import Array
 
 
-def scaled_return(own: Numeric, uniform: Numeric, optimal: Numeric) -> Numeric:
+def scaled_return(own: Array, uniform: Array, optimal: Array) -> Array:
     """A mean return where uniform is 0 and optimal is 1 (Knox et al., 2022, arXiv:2206.02231).
 
         (own - uniform) / (optimal - uniform)
