@@ -9,12 +9,14 @@ control, people who do compare partial returns, from whom a reward is learned in
 
     python -m benchmarks.learning.optimal_advantage --data DIR --out FILE [--plot FILE]
         [--sizes 300 1000 3000 10000] [--labels noiseless stochastic] [--seeds 1] [--generate N]
+        [--slip 0]
 
 DIR holds `random_mdps/MDP_<id>.npz`; `--generate` adds N fresh worlds of the same family, or
-stands alone. FILE gets one JSON line for each size, condition, and kind of person, with the results
-of every world and seed: scaled return (1 is optimal, 0 is uniformly random, "near-optimal" is 0.9;
-means are taken of what is clipped to [-1, 1]) and the mean over states of the learned maximum,
-which is 0 for an advantage.
+stands alone. In fresh worlds moves may be random: with the probability `--slip`, a random action is
+taken instead of the chosen one, and people judge the choice, not its luck. FILE gets one JSON line
+for each size, condition, and kind of person, with the results of every world and seed: scaled
+return (1 is optimal, 0 is uniformly random, "near-optimal" is 0.9; means are taken of what is
+clipped to [-1, 1]) and the mean over states of the learned maximum, which is 0 for an advantage.
 
 Settings: one weight for each action and state, Adam on all pairs at once, 1000 steps, learning rate
 2, discount 0.999. All worlds, conditions, kinds of people and seeds of one size are one program.
@@ -130,6 +132,7 @@ def run(
             "pairs": num_pairs,
             "seeds": num_seeds,
             "worlds": [source.name for source in sources],
+            "slip": [source.slip for source in sources],
             "compile_seconds": round(compiled - start, 2),
             "seconds": round(time.perf_counter() - compiled, 2),
             "temporary_bytes": program.memory_analysis().temp_size_in_bytes,
@@ -207,6 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, help="folder that holds random_mdps/")
     parser.add_argument("--generate", type=int, default=0, help="fresh random worlds to add")
+    parser.add_argument("--slip", type=float, default=0.0, help="of fresh worlds, in [0, 1)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[300, 1000, 3000, 10000])
     parser.add_argument("--labels", nargs="+", choices=LABELS, default=list(LABELS))
     parser.add_argument("--seeds", type=int, default=1, help="data sets for each world")
@@ -216,11 +220,13 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.data is None and not args.generate:
         parser.error("give --data, --generate, or both")
+    if not 0 <= args.slip < 1:
+        parser.error("--slip must be in [0, 1)")
     compilation.enable_cache()
     try:
         sources = worlds.find(args.data, "random_mdps") if args.data else []
         num_pairs = PAIRS_TO_ONE * max(args.sizes)
-        sources += worlds.generate(jax.random.key(1), args.generate, num_pairs)
+        sources += worlds.generate(jax.random.key(1), args.generate, num_pairs, args.slip)
         lines = run(sources, args.sizes, args.labels, args.seeds, args.batch)
     except DataError as error:
         parser.exit(1, f"{error}\n")

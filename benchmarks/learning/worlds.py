@@ -19,7 +19,7 @@ import numpy as np
 from rlax_pref import advantages, metrics, preferences, tabular
 from rlax_pref.datasets import knox
 from rlax_pref.envs import grid
-from rlax_pref.types import Array, DataError, Key, Preferences, Segments
+from rlax_pref.types import Array, DataError, Key, Numeric, Preferences, Segments
 
 DISCOUNT = 0.999
 NEAR_OPTIMAL = 0.9  # scaled return
@@ -36,6 +36,7 @@ class Worlds(NamedTuple):
     weights: Array  # [6] the true reward of each feature
     segments: Segments  # leaves lead with [N, 2]
     keep: Array  # [N] bool, False where the set of pairs was padded
+    slip: Numeric = 0.0  # [] probability that a random action is taken instead of the chosen one
 
 
 class Source(NamedTuple):
@@ -45,6 +46,7 @@ class Source(NamedTuple):
     board: np.ndarray  # [H, W], of any size
     weights: np.ndarray  # [6]
     pairs: Callable[[grid.GridWorld], Segments]  # given the padded world
+    slip: float = 0.0  # see `Worlds`
 
 
 class Truth(NamedTuple):
@@ -99,24 +101,24 @@ def find(
     return sources
 
 
-def generate(key: Key, num: int, num_pairs: int) -> list[Source]:
+def generate(key: Key, num: int, num_pairs: int, slip: float = 0.0) -> list[Source]:
     """Fresh members of the same family, with random pairs, some of them possibly alike."""
 
     def source(i: int) -> Source:
         key_world, key_pairs = jax.random.split(jax.random.fold_in(key, i))
         world = jax.jit(grid.random_grid)(key_world)
-        pairs = lambda padded: _sample(key_pairs, padded, num_pairs)
+        pairs = lambda padded: _sample(key_pairs, padded, slip, num_pairs)
         board = np.asarray(world.board)
         own = board != grid.HOUSE  # the family has no houses but those that pad
         board = board[np.ix_(own.any(1), own.any(0))]
-        return Source(f"generated_{i}", board, np.asarray(world.weights), pairs)
+        return Source(f"generated_{i}", board, np.asarray(world.weights), pairs, slip)
 
     return [source(i) for i in range(num)]
 
 
 @partial(jax.jit, static_argnames="num")
-def _sample(key: Key, world: grid.GridWorld, num: int) -> Segments:
-    return preferences.sample_segments(key, world.tabular(), (num, 2), LENGTH)
+def _sample(key: Key, world: grid.GridWorld, slip: float, num: int) -> Segments:
+    return preferences.sample_segments(key, slippery(world.tabular(), slip), (num, 2), LENGTH)
 
 
 def stack(sources: Sequence[Source]) -> Worlds:
@@ -141,6 +143,7 @@ def stack(sources: Sequence[Source]) -> Worlds:
         weights=jnp.stack([world.weights for world in worlds]),
         segments=jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *padded),
         keep=jnp.arange(most) < counts[:, None],
+        slip=jnp.array([source.slip for source in sources]),
     )
 
 
@@ -149,11 +152,17 @@ def stack(sources: Sequence[Source]) -> Worlds:
 
 def truth(world: Worlds) -> Truth:
     """Solves one world exactly."""
-    board = grid.GridWorld(world.board, world.weights)
-    mdp, reward = board.tabular(), board.rewards()
+    mdp = slippery(grid.GridWorld(world.board, world.weights).tabular(), world.slip)
+    reward = jnp.matmul(mdp.features, world.weights, precision="highest")
     base = tabular.evaluate(mdp, reward, tabular.uniform_policy(mdp), DISCOUNT)
     optimum = tabular.optimal(mdp, reward, DISCOUNT)
     return Truth(mdp, reward, optimum, tabular.mean_return(mdp, base))
+
+
+def slippery(mdp: tabular.TabularMDP, slip: Numeric) -> tabular.TabularMDP:
+    """The same world where, with probability `slip`, a random action is taken instead."""
+    mix = lambda x: (1 - slip) * x + slip * x.mean(1, keepdims=True)
+    return mdp._replace(transition=mix(mdp.transition), features=mix(mdp.features))
 
 
 def choose(key: Key, true: Truth, segments: Segments, kinds: Sequence[Choices]) -> Array:

@@ -40,16 +40,20 @@ def test_it_writes_a_line_for_every_condition(tmp_path, capsys):
 
 def test_fresh_worlds_need_no_folder(tmp_path):
     out = tmp_path / "lines.jsonl"
-    optimal_advantage.main(
-        ["--generate", "2", "--sizes", "5", "--labels", "noiseless", "--out", str(out)]
-    )
+    options = ["--generate", "2", "--slip", "0.5", "--sizes", "5", "--labels", "noiseless"]
+    optimal_advantage.main([*options, "--out", str(out)])
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(lines) == 4 and lines[0]["worlds"] == ["generated_0", "generated_1"]
+    assert lines[0]["slip"] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
-    [([], 2, "give --data, --generate"), (["--data", "/nowhere"], 1, "no world found")],
+    [
+        ([], 2, "give --data, --generate"),
+        (["--generate", "1", "--slip", "1"], 2, "--slip must be in"),
+        (["--data", "/nowhere"], 1, "no world found"),
+    ],
 )
 def test_nothing_to_study_ends_in_one_line(arguments, code, message, tmp_path, capsys):
     with pytest.raises(SystemExit) as error:

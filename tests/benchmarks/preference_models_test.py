@@ -85,7 +85,7 @@ def test_a_known_reward_is_learned_from_its_own_choices():
         "made up",
         SMALL,
         WEIGHTS,
-        lambda world: worlds._sample(jax.random.key(1), world, 300),
+        lambda world: worlds._sample(jax.random.key(1), world, 0.0, 300),
     )
     returns = preference_models.study(
         worlds.stack([source]),

@@ -133,6 +133,34 @@ def test_generated_worlds_bring_their_pairs():
     np.testing.assert_array_equal(again[0].board, made[0].board)
 
 
+def test_who_slips_takes_a_random_action():
+    """Where slipping is certain, nothing that is chosen matters; where it is not, part of it."""
+    mdp = grid.grid_world(SMALL, WEIGHTS).tabular()
+    same = worlds.slippery(mdp, 0.0)
+    np.testing.assert_array_equal(same.transition, mdp.transition)
+    lost, half = worlds.slippery(mdp, 1.0), worlds.slippery(mdp, 0.5)
+    np.testing.assert_allclose(
+        lost.features, mdp.features.mean(1, keepdims=True) + 0 * lost.features
+    )
+    np.testing.assert_allclose(half.transition, (mdp.transition + lost.transition) / 2)
+    np.testing.assert_allclose(half.transition.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(half.terminal, mdp.terminal)
+    np.testing.assert_array_equal(half.features[np.asarray(mdp.terminal)], 0)
+
+
+def test_generated_worlds_may_be_slippery():
+    def moved_as_chosen(slip):
+        [source] = worlds.generate(jax.random.key(3), 1, num_pairs=300, slip=slip)
+        every = worlds.stack([source])
+        assert every.slip.tolist() == [pytest.approx(slip)]
+        segments, world = one(every.segments, 0), grid.GridWorld(every.board[0], every.weights[0])
+        after, _ = grid.move(world.board, segments.state[..., :-1], segments.action)
+        return np.asarray(after == segments.state[..., 1:])[np.asarray(segments.live)].mean()
+
+    assert moved_as_chosen(0.0) == 1
+    assert 0.5 < moved_as_chosen(0.4) < 0.9
+
+
 def test_worlds_are_found_by_number(tmp_path):
     for name in ("MDP_100", "MDP_20", "MDP_3"):
         write_world(tmp_path / "random_mdps" / f"{name}.npz", pairs=(4, 3))
