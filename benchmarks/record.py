@@ -1,14 +1,48 @@
-"""What every measurement writes: one JSON line a condition, with where it ran."""
+"""What every benchmark has in common: a command, and one JSON line a condition."""
 
+import argparse
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 
+from rlax_pref import compilation
+from rlax_pref.types import DataError
+
 Line = Mapping[str, Any]
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace], Sequence[Line]],
+    arguments: Sequence[str] | None = None,
+    *,
+    draw: Callable[[pathlib.Path, Any], None] | None = None,
+) -> None:
+    """Runs a benchmark as a command, and writes its lines.
+
+    Args:
+      parser: knows the benchmark's own arguments; `--out` and `--plot` are added here.
+      measure: from the arguments to the lines; prints what a person wants to see.
+      arguments: of the command; by default the process's.
+      draw: draws the lines into a PNG, if the benchmark has a picture.
+    """
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
+    if draw:
+        parser.add_argument("--plot", type=pathlib.Path, help="PNG to draw")
+    args = parser.parse_args(arguments)
+    compilation.enable_cache()
+    try:
+        lines = measure(args)
+    except DataError as error:
+        parser.exit(1, f"{error}\n")
+    write_lines(args.out, lines)
+    print(f"\nwrote {len(lines)} lines to {args.out}")
+    if draw and args.plot:
+        draw(args.plot, lines)
 
 
 def where() -> dict[str, str]:

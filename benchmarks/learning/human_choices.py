@@ -33,10 +33,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import record
-from rlax_pref import compilation, metrics, preferences
+from rlax_pref import metrics, preferences
 from rlax_pref.datasets import knox
 from rlax_pref.envs import grid
-from rlax_pref.types import Array, DataError, Key
+from rlax_pref.types import Array, Key
 
 # By model, its features: sums of differences (first minus second) of partial return, V*(s_0) and
 # V*(s_L), one column a weight.
@@ -218,17 +218,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with the choices")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--resamples", type=int, default=2000)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
-    args = parser.parse_args(arguments)
-    if args.folds < 2:
-        parser.error("--folds must be at least 2")
-    compilation.enable_cache()
-    try:
-        lines = run(args.data, args.folds, args.resamples)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
-    record.write_lines(args.out, lines)
-    print(f"\nwrote {len(lines)} lines to {args.out}")
+
+    def measure(args: argparse.Namespace) -> list[Line]:
+        if args.folds < 2:
+            parser.error("--folds must be at least 2")
+        return run(args.data, args.folds, args.resamples)
+
+    record.run(parser, measure, arguments)
 
 
 if __name__ == "__main__":

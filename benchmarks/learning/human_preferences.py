@@ -27,10 +27,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import record
-from rlax_pref import compilation, metrics, preferences, rewards, tabular
+from rlax_pref import metrics, preferences, rewards, tabular
 from rlax_pref.datasets import knox
 from rlax_pref.envs import grid
-from rlax_pref.types import Array, DataError, Fit, Key, Preferences
+from rlax_pref.types import Array, Fit, Key, Preferences
 
 DISCOUNT = 0.999  # of policies and their returns; people's choices are explained with 1
 LIBRARY_WEIGHTS = (-1.0, 50.0, -50.0, 1.0, -2.0)
@@ -156,16 +156,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with the choices")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
     parser.add_argument("--seeds", type=int, default=5, help="learned rewards a condition")
-    args = parser.parse_args(arguments)
-    compilation.enable_cache()
-    try:
-        lines = run(args.data, args.seeds)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
-    record.write_lines(args.out, lines)
-    print(f"\nwrote {len(lines)} lines to {args.out}")
+
+    record.run(parser, lambda args: run(args.data, args.seeds), arguments)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ import numpy as np
 from benchmarks import record
 from benchmarks.learning import worlds
 from benchmarks.learning.worlds import Choices, Worlds
-from rlax_pref import compilation, plots, tabular
-from rlax_pref.types import Array, DataError, Key
+from rlax_pref import plots, tabular
+from rlax_pref.types import Array, Key
 
 LENGTHS = {1: "pairs1", 2: "pairs2"}
 LABELS = ("noiseless", "stochastic")
@@ -230,18 +230,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100])
     parser.add_argument("--labels", nargs="+", choices=LABELS, default=list(LABELS))
     parser.add_argument("--seeds", type=int, default=3, help="data sets for each world")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
-    parser.add_argument("--plot", type=pathlib.Path, help="PNG to draw")
-    args = parser.parse_args(arguments)
-    compilation.enable_cache()
-    try:
-        lines = run(args.data, args.sizes, args.labels, args.seeds)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
-    record.write_lines(args.out, lines)
-    print(f"wrote {len(lines)} lines to {args.out}")
-    if args.plot:
-        draw(args.plot, lines)
+
+    def measure(args: argparse.Namespace) -> list[Line]:
+        return run(args.data, args.sizes, args.labels, args.seeds)
+
+    record.run(parser, measure, arguments, draw=draw)
 
 
 if __name__ == "__main__":

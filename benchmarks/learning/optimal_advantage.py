@@ -35,8 +35,8 @@ import numpy as np
 from benchmarks import record
 from benchmarks.learning import worlds
 from benchmarks.learning.worlds import Choices, Worlds
-from rlax_pref import compilation, plots, preferences
-from rlax_pref.types import Array, DataError, Key
+from rlax_pref import plots, preferences
+from rlax_pref.types import Array, Key
 
 SCORES = ("regret", "partial_return")
 LABELS = ("noiseless", "stochastic")
@@ -208,32 +208,21 @@ def draw(path: pathlib.Path, lines: list[Line]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=pathlib.Path, help="folder that holds random_mdps/")
-    parser.add_argument("--generate", type=int, default=0, help="fresh random worlds to add")
+    worlds.add_arguments(parser)
     parser.add_argument("--slip", type=float, default=0.0, help="of fresh worlds, in [0, 1)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[300, 1000, 3000, 10000])
     parser.add_argument("--labels", nargs="+", choices=LABELS, default=list(LABELS))
     parser.add_argument("--seeds", type=int, default=1, help="data sets for each world")
     parser.add_argument("--batch", type=int, help="jobs at a time; bounds the memory of a run")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
-    parser.add_argument("--plot", type=pathlib.Path, help="PNG to draw")
-    args = parser.parse_args(arguments)
-    if args.data is None and not args.generate:
-        parser.error("give --data, --generate, or both")
-    if not 0 <= args.slip < 1:
-        parser.error("--slip must be in [0, 1)")
-    compilation.enable_cache()
-    try:
-        sources = worlds.find(args.data, "random_mdps") if args.data else []
+
+    def measure(args: argparse.Namespace) -> list[Line]:
+        if not 0 <= args.slip < 1:
+            parser.error("--slip must be in [0, 1)")
         num_pairs = PAIRS_TO_ONE * max(args.sizes)
-        sources += worlds.generate(jax.random.key(1), args.generate, num_pairs, args.slip)
-        lines = run(sources, args.sizes, args.labels, args.seeds, args.batch)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
-    record.write_lines(args.out, lines)
-    print(f"wrote {len(lines)} lines to {args.out}")
-    if args.plot:
-        draw(args.plot, lines)
+        sources = worlds.sources(parser, args, num_pairs, args.slip)
+        return run(sources, args.sizes, args.labels, args.seeds, args.batch)
+
+    record.run(parser, measure, arguments, draw=draw)
 
 
 if __name__ == "__main__":

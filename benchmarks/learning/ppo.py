@@ -10,15 +10,14 @@ about four minutes a seed on two cores, so it is measured only if asked for.
 
 import argparse
 import math
-import pathlib
 import time
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from benchmarks.record import where, write_lines
-from rlax_pref import compilation, envs
+from benchmarks import record
+from rlax_pref import envs
 from rlax_pref.agents import ppo, runner
 from rlax_pref.types import Array, Key
 
@@ -77,7 +76,7 @@ def measure(name: str, num_seeds: int) -> dict[str, Any]:
         "compile_seconds": round(compiled - start, 2),
         "seconds": round(seconds, 2),
         "env_steps_per_second": round(num_seeds * num_steps * task.config.env_steps / seconds),
-        **where(),
+        **record.where(),
     }
 
 
@@ -87,26 +86,28 @@ def _thin(curves: np.ndarray) -> np.ndarray:
     return np.array([np.nanmean(part) if np.isfinite(part).any() else -np.inf for part in parts])
 
 
-def main() -> None:
+def run(names: list[str], num_seeds: int) -> list[dict[str, Any]]:
+    """Measures one task after the other, and says how each went."""
+    lines = []
+    for name in names:
+        lines.append(measure(name, num_seeds))
+        print(
+            "{task:>10}: {learned} of {seeds} seeds reach {enough:g}; "
+            "mean {mean:.1f} +- {standard_error:.1f} after {env_steps:,} steps "
+            "({compile_seconds} s to compile, {env_steps_per_second:,} steps/s)".format(
+                **lines[-1]
+            ),
+            flush=True,
+        )
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS)[:3])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=pathlib.Path, help="file for the JSON lines")
-    args = parser.parse_args()
-    compilation.enable_cache()
-    lines = []
-    for name in args.tasks:
-        line = measure(name, args.seeds)
-        lines.append(line)
-        print(
-            f"{name:>10}: {line['learned']} of {line['seeds']} seeds reach {line['enough']:g}; "
-            f"mean {line['mean']:.1f} +- {line['standard_error']:.1f} after "
-            f"{line['env_steps']:,} steps ({line['compile_seconds']} s to compile, "
-            f"{line['env_steps_per_second']:,} steps/s)",
-            flush=True,
-        )
-    if args.out:
-        write_lines(args.out, lines)
+    record.run(parser, lambda args: run(args.tasks, args.seeds), arguments)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ import numpy as np
 from benchmarks import record
 from benchmarks.learning import worlds
 from benchmarks.learning.worlds import Worlds
-from rlax_pref import compilation, plots, preferences, rewards, tabular
-from rlax_pref.types import Array, DataError, Key, Preferences, Segments
+from rlax_pref import plots, preferences, rewards, tabular
+from rlax_pref.types import Array, Key, Preferences, Segments
 
 PEOPLE = ("partial_return", "regret", "expected_return", "expressive")
 LEARNERS = PEOPLE[:3]
@@ -253,31 +253,19 @@ def draw(path: pathlib.Path, lines: list[Line]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=pathlib.Path, help="folder that holds random_mdps/")
-    parser.add_argument("--generate", type=int, default=0, help="fresh random worlds to add")
+    worlds.add_arguments(parser)
     parser.add_argument("--sizes", type=int, nargs="+", default=[30, 100, 300, 1000])
     parser.add_argument("--temperatures", type=float, nargs="*", default=[0.1, 1, 3, 10, 30, 100])
     parser.add_argument("--seeds", type=int, default=1, help="data sets for each world")
     parser.add_argument("--steps", type=int, default=1000, help="of Adam")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
-    parser.add_argument("--plot", type=pathlib.Path, help="PNG to draw")
-    args = parser.parse_args(arguments)
-    if args.data is None and not args.generate:
-        parser.error("give --data, --generate, or both")
-    if any(temperature <= 0 for temperature in args.temperatures):
-        parser.error("--temperatures must be positive; noiseless choices are always studied")
-    compilation.enable_cache()
-    try:
-        sources = worlds.find(args.data, "random_mdps") if args.data else []
-        num_pairs = PAIRS_TO_ONE * max(args.sizes)
-        sources += worlds.generate(jax.random.key(1), args.generate, num_pairs)
-        lines = run(sources, args.sizes, args.temperatures, args.seeds, args.steps)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
-    record.write_lines(args.out, lines)
-    print(f"wrote {len(lines)} lines to {args.out}")
-    if args.plot:
-        draw(args.plot, lines)
+
+    def measure(args: argparse.Namespace) -> list[Line]:
+        if any(temperature <= 0 for temperature in args.temperatures):
+            parser.error("--temperatures must be positive; noiseless choices are always studied")
+        sources = worlds.sources(parser, args, PAIRS_TO_ONE * max(args.sizes))
+        return run(sources, args.sizes, args.temperatures, args.seeds, args.steps)
+
+    record.run(parser, measure, arguments, draw=draw)
 
 
 if __name__ == "__main__":

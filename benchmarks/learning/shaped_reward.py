@@ -36,7 +36,7 @@ import numpy as np
 from benchmarks import record
 from benchmarks.learning import worlds
 from benchmarks.learning.worlds import Choices, Worlds
-from rlax_pref import compilation, plots, tabular
+from rlax_pref import plots, tabular
 from rlax_pref.envs import grid
 from rlax_pref.types import Array, DataError, Key
 
@@ -319,39 +319,27 @@ def draw(path: pathlib.Path, lines: list[Line]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=pathlib.Path, help="folder that holds random_mdps/")
-    parser.add_argument("--generate", type=int, default=0, help="fresh random worlds to add")
+    worlds.add_arguments(parser)
     parser.add_argument("--max-cells", type=int, default=36, help="of worlds that are used")
     parser.add_argument("--pairs", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=3, help="sets of choices for each world")
     parser.add_argument("--runs", type=int, default=10, help="of Q-learning on each reward")
     parser.add_argument("--episodes", type=int, default=400)
     parser.add_argument("--ties", nargs="+", choices=TIES, default=list(TIES))
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="file for JSON lines")
-    parser.add_argument("--plot", type=pathlib.Path, help="PNG to draw")
-    args = parser.parse_args(arguments)
-    if args.data is None and not args.generate:
-        parser.error("give --data, --generate, or both")
-    if args.episodes < EVERY:
-        parser.error(f"--episodes must be at least {EVERY}: the policy is scored that often")
-    compilation.enable_cache()
-    try:
-        sources = worlds.find(args.data, "random_mdps") if args.data else []
-        num_pairs = PAIRS_TO_ONE * args.pairs
-        sources += worlds.generate(jax.random.key(1), args.generate, num_pairs)
+
+    def measure(args: argparse.Namespace) -> list[Line]:
+        if args.episodes < EVERY:
+            parser.error(f"--episodes must be at least {EVERY}: the policy is scored that often")
+        sources = worlds.sources(parser, args, PAIRS_TO_ONE * args.pairs)
         small = [s for s in sources if (s.board != grid.HOUSE).sum() <= args.max_cells]
         if not small:
             raise DataError(
                 f"none of {len(sources)} worlds has at most {args.max_cells} cells; "
                 "raise --max-cells"
             )
-        lines = run(small, args.pairs, args.seeds, args.runs, args.episodes, args.ties)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
-    record.write_lines(args.out, lines)
-    print(f"wrote {len(lines)} lines to {args.out}")
-    if args.plot:
-        draw(args.plot, lines)
+        return run(small, args.pairs, args.seeds, args.runs, args.episodes, args.ties)
+
+    record.run(parser, measure, arguments, draw=draw)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ is vectorised within a job. Memory grows with the pairs of one copy of the world
 batch of jobs draws from them, not with the number of jobs.
 """
 
+import argparse
 import pathlib
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -73,6 +74,22 @@ class Choices(NamedTuple):
 
 
 # Where worlds come from ---------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say which worlds to study; see `sources`."""
+    parser.add_argument("--data", type=pathlib.Path, help="folder that holds random_mdps/")
+    parser.add_argument("--generate", type=int, default=0, help="fresh random worlds to add")
+
+
+def sources(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, num_pairs: int, slip: float = 0.0
+) -> list[Source]:
+    """The published worlds in a folder and fresh ones, as the arguments ask for."""
+    if args.data is None and not args.generate:
+        parser.error("give --data, --generate, or both")
+    found = find(args.data, "random_mdps") if args.data else []
+    return found + generate(jax.random.key(1), args.generate, num_pairs, slip)
 
 
 def find(

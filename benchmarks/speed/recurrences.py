@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from benchmarks.record import where, write_lines
+from benchmarks import record
 from rlax_pref import recurrences
 
 SHAPES = ((16, 1), (128, 4), (128, 64), (1024, 1), (1024, 64), (2048, 4096))  # [T, B]
@@ -63,7 +63,7 @@ def conditions(seconds: float) -> Iterator[dict[str, Any]]:
             "method": method,
             "unroll": unroll,
             **measure(make(method, unroll), shape, seconds),
-            **where(),
+            **record.where(),
         }
 
 
@@ -82,18 +82,21 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", help="file for the JSON lines")
-    parser.add_argument("--seconds", type=float, default=0.2, help="of runs per condition")
-    args = parser.parse_args()
+def run(seconds: float) -> list[dict[str, Any]]:
+    """Measures all conditions, and prints each as it comes and the table of them."""
     rows = []
-    for row in conditions(args.seconds):
+    for row in conditions(seconds):
         rows.append(row)
         print(json.dumps(row), flush=True)
-    if args.out:
-        write_lines(args.out, rows)
     print(table(rows))
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the arguments, runs the benchmark and writes its lines."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=0.2, help="of runs per condition")
+    record.run(parser, lambda args: run(args.seconds), arguments)
 
 
 if __name__ == "__main__":

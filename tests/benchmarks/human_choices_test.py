@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.learning import human_choices
 from rlax_pref.datasets import knox
 from rlax_pref.envs import grid
@@ -69,7 +70,7 @@ def test_intervals_are_of_the_mean_and_paired():
 
 def test_it_writes_a_line_for_every_condition_and_every_treatment(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(human_choices, "STEPS", 20)
-    monkeypatch.setattr(human_choices.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     rng = np.random.default_rng(0)
     for i, name in enumerate(("A-Control", "Pr-A", "B-Control")):
         write_condition(tmp_path, name, 12, jax.random.key(i))
@@ -100,7 +101,7 @@ def test_it_writes_a_line_for_every_condition_and_every_treatment(tmp_path, monk
 
 
 def test_an_unsound_folder_ends_in_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(human_choices.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     with pytest.raises(SystemExit) as error:
         human_choices.main(["--data", str(tmp_path), "--out", str(tmp_path / "out.jsonl")])
     assert error.value.code == 1 and "no condition found" in capsys.readouterr().err

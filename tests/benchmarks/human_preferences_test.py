@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.learning import human_preferences
 from rlax_pref import preferences
 from rlax_pref.envs import grid
@@ -29,7 +30,7 @@ def test_it_writes_a_line_for_every_condition_and_model(tmp_path, monkeypatch, c
         write_condition(tmp_path, name, 12, jax.random.key(i))
     out = tmp_path / "results" / "lines.jsonl"
     monkeypatch.setattr(human_preferences, "STEPS", 20)
-    monkeypatch.setattr(human_preferences.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     human_preferences.main(["--data", str(tmp_path), "--out", str(out), "--seeds", "2"])
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [(line["condition"], line["model"]) for line in lines] == [
@@ -47,7 +48,7 @@ def test_it_writes_a_line_for_every_condition_and_model(tmp_path, monkeypatch, c
 
 
 def test_an_unsound_folder_ends_in_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(human_preferences.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     with pytest.raises(SystemExit) as error:
         human_preferences.main(["--data", str(tmp_path), "--out", str(tmp_path / "out.jsonl")])
     assert error.value.code == 1

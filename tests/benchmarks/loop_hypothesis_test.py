@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.learning import loop_hypothesis, worlds
 from rlax_pref.envs import grid
 
@@ -61,7 +62,7 @@ def test_the_coin_is_the_binomial_test():
 
 def test_it_writes_a_line_for_every_condition_and_a_summary(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(worlds, "NUM_STEPS", 30)
-    monkeypatch.setattr(loop_hypothesis.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     for i, gas in enumerate((-1, 1)):
         weights = np.array([gas, *WEIGHTS[1:]], np.float32)
         path = tmp_path / "loop_mdps" / f"MDP_{i}.npz"
@@ -84,7 +85,7 @@ def test_it_writes_a_line_for_every_condition_and_a_summary(tmp_path, monkeypatc
 
 
 def test_an_empty_folder_ends_in_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(loop_hypothesis.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     with pytest.raises(SystemExit) as error:
         loop_hypothesis.main(["--data", str(tmp_path), "--out", str(tmp_path / "out.jsonl")])
     assert error.value.code == 1 and "no world found" in capsys.readouterr().err

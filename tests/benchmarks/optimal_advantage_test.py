@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.learning import optimal_advantage, worlds
 
 from .made_up import SMALL, WIDE, write_world
@@ -15,7 +16,7 @@ from .made_up import SMALL, WIDE, write_world
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(worlds, "NUM_STEPS", 20)
-    monkeypatch.setattr(optimal_advantage.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
 
 
 def test_it_writes_a_line_for_every_condition(tmp_path, capsys):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.learning import preference_models, worlds
 from rlax_pref.envs import grid
 
@@ -62,7 +63,7 @@ def test_the_plan_holds_three_studies():
 
 def test_it_writes_a_line_for_every_condition_person_and_learner(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(preference_models, "NUM_POLICIES", 3)
-    monkeypatch.setattr(preference_models.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     write_world(tmp_path / "MDP_1.npz", SMALL, pairs=(20, 3))
     write_world(tmp_path / "MDP_2.npz", WIDE, pairs=(20, 3))
     out, plot = tmp_path / "lines.jsonl", tmp_path / "plot.png"
@@ -108,7 +109,7 @@ def test_a_known_reward_is_learned_from_its_own_choices():
     ],
 )
 def test_nothing_to_study_ends_in_one_line(arguments, code, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(preference_models.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     with pytest.raises(SystemExit) as error:
         preference_models.main([*arguments, "--out", str(tmp_path / "out.jsonl")])
     said = capsys.readouterr().err

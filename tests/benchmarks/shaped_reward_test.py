@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.learning import shaped_reward, worlds
 from rlax_pref import tabular
 from rlax_pref.envs import grid
@@ -84,7 +85,7 @@ def quick(monkeypatch):
     pytest.importorskip("scipy")
     monkeypatch.setattr(worlds, "NUM_STEPS", 30)
     monkeypatch.setattr(shaped_reward, "TIME_LIMIT", 50)
-    monkeypatch.setattr(shaped_reward.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
 
 
 def test_it_writes_a_line_for_every_reward_and_a_summary(tmp_path, quick, capsys):
