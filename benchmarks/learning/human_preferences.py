@@ -45,7 +45,7 @@ class Problem(NamedTuple):
     world: grid.GridWorld
     mdp: tabular.TabularMDP
     reward: Array  # [S, A]
-    library: rewards.Library
+    policies: rewards.Library
 
 
 @jax.jit
@@ -72,7 +72,7 @@ def explain(problem: Problem, pairs: Preferences) -> dict[str, dict[str, Array]]
 @partial(jax.jit, static_argnums=0)
 def learn(model: str, problem: Problem, keys: Key, pairs: Preferences) -> Fit[Array]:
     """A reward from the choices for each key, if people choose by this model."""
-    features, library = problem.mdp.features, problem.library
+    features, library = problem.mdp.features, problem.policies
     if model == "partial_return":
         fit = partial(rewards.fit_partial_return, features=features)
     else:

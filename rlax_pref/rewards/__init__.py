@@ -1,22 +1,22 @@
 """What is rewarded?
 
 Linear rewards `features @ w`, learned from choices between segments
-  fit_partial_return   people compare what segments collect
-  fit_regret           people compare what segments give away, where moves are certain; also the
-                       change in expected return
-  fit_general_regret   the same where moves may be random
+  fit_partial_return    people compare what segments collect
+  fit_regret            people compare what segments give away, where moves are certain; also the
+                        change in expected return
+  fit_general_regret    the same where moves may be random
 
 The same reward in another form
-  potential_shaping    changes values, but no advantage and no choice by regret
+  potential_shaping     changes values, but no advantage and no choice by regret
 
 Their parts
-  segment_features     what a linear reward sees of a segment
-  policy_library       successor features of policies that are optimal for random rewards
-  library_value        the value of choosing well from a library, safely differentiable
+  segment_features      what a linear reward sees of a segment
+  policy_library        successor features of policies that are optimal for random rewards
+  policy_library_value  the value of choosing well from a library, safely differentiable
 """
 
 from rlax_pref.rewards._general_regret import fit_general_regret
-from rlax_pref.rewards._library import Library, library_value, policy_library
+from rlax_pref.rewards._library import Library, policy_library, policy_library_value
 from rlax_pref.rewards._partial_return import fit_partial_return
 from rlax_pref.rewards._regret import fit_regret
 from rlax_pref.rewards._segment_features import segment_features
@@ -27,8 +27,8 @@ __all__ = [
     "fit_general_regret",
     "fit_partial_return",
     "fit_regret",
-    "library_value",
     "policy_library",
+    "policy_library_value",
     "potential_shaping",
     "segment_features",
 ]

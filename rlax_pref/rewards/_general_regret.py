@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import preferences, tabular
-from rlax_pref.rewards._library import Library, library_value
+from rlax_pref.rewards._library import Library, policy_library_value
 from rlax_pref.rewards._partial_return import initial_weights
 from rlax_pref.types import Array, Fit, Key, Numeric, Preferences
 
@@ -45,8 +45,8 @@ def fit_general_regret(
     def scores(w: Array) -> Array:
         q = jnp.matmul(psi_action, w, precision="highest")
         v = jnp.matmul(library.psi, w, precision="highest")
-        value, _ = library_value(v, library.keep, temperature)
-        action_value, _ = library_value(q, library.keep, temperature)
+        value, _ = policy_library_value(v, library.keep, temperature)
+        action_value, _ = policy_library_value(q, library.keep, temperature)
         advantage = action_value - value[:, None]
         return preferences.general_regret(
             tabular.lookup(advantage, pairs.segments), pairs.segments.live

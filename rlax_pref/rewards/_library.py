@@ -57,7 +57,7 @@ def policy_library(
     return Library(psi, keep)
 
 
-def library_value(q: Array, keep: Array, temperature: Numeric = 1e-3) -> tuple[Array, Array]:
+def policy_library_value(q: Array, keep: Array, temperature: Numeric = 1e-3) -> tuple[Array, Array]:
     """The value of choosing well from a library (Knox et al., 2022, arXiv:2206.02231).
 
         V = sum_k p_k q_k,    p = softmax(q / temperature)

@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from rlax_pref import preferences
-from rlax_pref.rewards._library import Library, library_value
+from rlax_pref.rewards._library import Library, policy_library_value
 from rlax_pref.rewards._partial_return import initial_weights
 from rlax_pref.rewards._segment_features import segment_features
 from rlax_pref.types import Array, Fit, Key, Numeric, Preferences
@@ -49,7 +49,7 @@ def fit_regret(
 
     def scores(w: Array) -> Array:
         q = jnp.matmul(library.psi, w, precision="highest")
-        value, _ = library_value(q, library.keep, temperature)
+        value, _ = policy_library_value(q, library.keep, temperature)
         u = jnp.matmul(phi, w, precision="highest") + value[last]
         return u - value[first] if score == "regret" else u
 

@@ -74,7 +74,7 @@ def test_regret_learns_what_to_do_from_a_teacher_who_regrets():
     fit = fit_regret(KEY, by_regret, MDP.features, LIBRARY, learning_rate=0.1, num_steps=600)
     assert extract(fit.params) > 0.95
     assert float(fit.loss) == pytest.approx(float(jnp.append(fit.losses, fit.loss).min()))
-    true = rewards.library_value(LIBRARY.psi @ WORLD.weights, LIBRARY.keep)[0]
+    true = rewards.policy_library_value(LIBRARY.psi @ WORLD.weights, LIBRARY.keep)[0]
     u = preferences.regret(
         tabular.lookup(REWARD, by_regret.segments),
         by_regret.segments.live,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rlax_pref import tabular
 from rlax_pref.envs import grid
-from rlax_pref.rewards import library_value, policy_library
+from rlax_pref.rewards import policy_library, policy_library_value
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -19,7 +19,7 @@ WORLD = grid.grid_world(BOARD, [-1.0, 5.0, -5.0, 1.0, -2.0, -3.0])
 MDP, REWARD = jax.jit(lambda: (WORLD.tabular(), WORLD.rewards()))()
 
 make = jax.jit(policy_library, static_argnames=("num_policies", "weights"))
-value = jax.jit(library_value)
+value = jax.jit(policy_library_value)
 
 
 def definition(q, keep, temperature):
@@ -62,7 +62,7 @@ def test_values_of_states_are_a_batch():
     batch, p = value(q, keep, 0.5)
     np.testing.assert_allclose(p.sum(0), 1, rtol=1e-6)
     assert not np.any(p[~np.asarray(keep)])
-    mapped = jax.vmap(lambda q: library_value(q, keep, 0.5)[0], 1)(q)
+    mapped = jax.vmap(lambda q: policy_library_value(q, keep, 0.5)[0], 1)(q)
     np.testing.assert_allclose(batch, mapped, rtol=1e-6)
 
 
