@@ -1,15 +1,29 @@
-"""Fixtures of tests that need devices of their own."""
+"""Fixtures of tests that drive agents."""
 
 import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import jax
 import pytest
 
 import rlax_pref
+from rlax_pref.agents import runner
+
+sys.path.insert(0, str(Path(__file__).parent))
+import toy
+
+
+@pytest.fixture(scope="session")
+def twenty() -> list:
+    """What 20 steps of the toy agent come to, in one scan."""
+    agent = toy.make()
+    run = jax.jit(partial(runner.run, agent, num_steps=20))
+    return toy.bits(run(jax.jit(agent.init)(jax.random.key(0)))[0])
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ longer, and prints the state's digest.
 
 import dataclasses
 import hashlib
+import json
 import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -128,6 +130,25 @@ def make_by_name(name: str) -> Agent:
     from rlax_pref import agents, envs
 
     return agents.make(name, envs.make("cartpole"), SMALL)
+
+
+def bits(tree) -> list:
+    """The tree as raw bytes, so that equal means equal bit for bit."""
+
+    def raw(x):
+        x = jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+        return str(x.dtype), x.shape, np.asarray(x).tobytes()
+
+    return [raw(x) for x in jax.tree.leaves(tree)]
+
+
+def read_log(path: Path) -> list[dict]:
+    """The lines, read by the letter of JSON, which has no NaN."""
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    return [json.loads(x, parse_constant=refuse) for x in path.read_text().splitlines()]
 
 
 def digest(state: TrainState) -> str:
