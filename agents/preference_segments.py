@@ -184,7 +184,7 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
 
     def look(learner: Learner, segments: Segments) -> Seen:
         obs = see(learner, segments.state)
-        return Seen(obs, _from_env(action_space, segments.action), segments.live)
+        return Seen(obs, networks.from_env(action_space, segments.action), segments.live)
 
     def join(batch: Seen) -> Array:
         """`[B, 2, L, D + A]` for the critics."""
@@ -351,14 +351,6 @@ def _observed(segments: Segments) -> Array:
     """Observations that were acted on; the first stands in for what came after an end."""
     state = segments.state[..., :-1, :]
     return jnp.where(segments.live[..., None], state, state[..., :1, :])
-
-
-def _from_env(action_space: Discrete | Box, action: Array) -> Array:
-    """The inverse of `networks.to_env`, within bounds."""
-    if isinstance(action_space, Discrete):
-        return action
-    half = (action_space.high - action_space.low) / 2
-    return (action - action_space.low) / half - 1.0
 
 
 def _check(config: Config, data: Preferences | None) -> None:

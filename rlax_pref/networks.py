@@ -134,6 +134,14 @@ def to_env(action_space: Discrete | Box, action: Array) -> Array:
     return action_space.low + half * (jnp.clip(action, -1.0, 1.0) + 1.0)
 
 
+def from_env(action_space: Discrete | Box, action: Array) -> Array:
+    """The inverse of `to_env`, for actions within bounds."""
+    if isinstance(action_space, Discrete):
+        return action
+    half = (action_space.high - action_space.low) / 2
+    return (action - action_space.low) / half - 1.0
+
+
 def value(hidden: Sequence[int], *, activation: str = "tanh", layer_norm: bool = False) -> Network:
     """A value network `[..., D] -> [...]`, in units of reward."""
     tower = mlp(hidden, 1, activation=activation, layer_norm=layer_norm)

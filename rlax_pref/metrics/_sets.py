@@ -18,11 +18,11 @@ def frechet_distance(mean: Array, cov: Array, other_mean: Array, other_cov: Arra
       other_cov: `[D, D]`.
 
     Returns:
-      `[]` >= 0, detached: it serves as a reward. Under `jax.vmap` its eigenvalues are found one
-      matrix after the other.
+      `[]` >= 0, detached: it serves as a reward. Beyond two dimensions it takes eigenvalues, which
+      are found one matrix after the other under `jax.vmap`.
     """
     mean, cov, other_mean, other_cov = jax.lax.stop_gradient((mean, cov, other_mean, other_cov))
-    cross = _trace_of_root(cov, other_cov)
+    cross = (_small if cov.shape[0] <= 2 else _trace_of_root)(cov, other_cov)
     square = jnp.square(mean - other_mean).sum() + jnp.trace(cov) + jnp.trace(other_cov) - 2 * cross
     return jnp.maximum(square, 0.0)
 
@@ -65,3 +65,12 @@ def _trace_of_root(cov: Array, other: Array) -> Array:
     values, vectors = jnp.linalg.eigh(cov)
     root = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]) @ vectors.T
     return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(root @ other @ root), 0.0)).sum()
+
+
+def _small(cov: Array, other: Array) -> Array:
+    """The same of at most two dimensions: `(sqrt(a) + sqrt(b))^2 = a + b + 2 sqrt(a b)`."""
+    root_of_det = lambda x: jnp.sqrt(jnp.maximum(x[0, 0] * x[1, 1] - x[0, 1] * x[1, 0], 0.0))
+    square = jnp.sum(cov * other)
+    if cov.shape[0] == 2:
+        square += 2 * root_of_det(cov) * root_of_det(other)
+    return jnp.sqrt(jnp.maximum(square, 0.0))
