@@ -6,7 +6,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -89,13 +89,14 @@ def read_bytes(path: Path) -> bytes:
         fail(path, "file", f"cannot be opened ({error})", "download or copy the file again")
     if not data:
         fail(path, "file", "is empty", "download or copy the file again")
-    _check_size(path, len(data))
+    check_size(path, len(data))
     return data
 
 
-def _check_size(path: Path, size: int) -> None:
-    if size > MAX_BYTES:
-        fail(path, "file", f"unpacks to more than {MAX_BYTES} bytes", "split it, if it is sound")
+def check_size(path: Path, size: int, most: int = MAX_BYTES) -> None:
+    """Raises `DataError` if a file claims to hold more bytes than is sensible."""
+    if size > most:
+        fail(path, "file", f"unpacks to more than {most} bytes", "split it, if it is sound")
 
 
 class Row(NamedTuple):
@@ -174,10 +175,17 @@ def _json(where: str, data: bytes) -> Any:
         fail(where, "text", f"is no sound JSON ({error})", "write the row again, or remove it")
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz`, or the one of an `.npy` or `.npy.gz`, under the name "array".
+def read_arrays(
+    path: Path, only: Collection[str] | None = None, max_bytes: int = MAX_BYTES
+) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz`, or the one of an `.npy` or `.npy.gz`, under the name "array".
 
     Nothing is ever unpickled, and the checksums of zip and gzip are verified.
+
+    Args:
+      path: the file.
+      only: of an `.npz`, the arrays that are wanted, as far as they are there; by default all.
+      max_bytes: the most that they may unpack to.
 
     Raises:
       DataError: there is no such file, it is damaged, or it holds anything but plain arrays.
@@ -185,8 +193,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
-                _check_size(path, sum(entry.file_size for entry in archive.infolist()))
-                members = {name: archive.read(name) for name in archive.namelist()}
+                entries = [
+                    entry
+                    for entry in archive.infolist()
+                    if only is None or entry.filename.removesuffix(".npy") in only
+                ]
+                check_size(path, sum(entry.file_size for entry in entries), max_bytes)
+                members = {entry.filename: archive.read(entry) for entry in entries}
         elif path.suffix == ".gz":
             members = {"array.npy": read_bytes(path)}
         elif path.suffix == ".npy":
@@ -255,3 +268,52 @@ def take(
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         fail(path, field, f"is not finite in row {row}", "remove or repair that row")
     return array
+
+
+def array_names(path: Path) -> list[str]:
+    """What the arrays of an `.npz` are called, without reading them.
+
+    Raises:
+      DataError: there is no such file, or it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sorted(name.removesuffix(".npy") for name in archive.namelist())
+    except FileNotFoundError:
+        fail(path, "file", "does not exist", "check the folder and the spelling")
+    except Exception as error:  # a damaged archive fails in more ways than can be listed
+        fail(path, "file", f"cannot be opened ({error})", "download or copy the file again")
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file, whole or not at all; when this returns it is on disk.
+
+    Args:
+      path: its name; there must be no such thing yet.
+      write: writes all of it to the path that it is given.
+
+    Raises:
+      FileExistsError: there is something of that name.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} exists already; choose another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        write(fresh)
+        flush(fresh)
+        fresh.rename(path)
+        flush(path.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Has the disk write a file, or the names in a directory."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -26,6 +26,7 @@ from rlax_pref.datasets._files import (
     Row,
     as_row,
     fail,
+    flush,
     keep_sound,
     read_arrays,
     read_bytes,
@@ -138,9 +139,9 @@ def save(directory: PathLike, data: Exchange) -> None:
         meta["seal"] = _seal(meta)
         (fresh / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
         for path in (*fresh.iterdir(), fresh):
-            _flush(path)
+            flush(path)
         fresh.rename(directory)
-        _flush(directory.parent)
+        flush(directory.parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -254,17 +255,6 @@ def _sha256(path: Path) -> str:
 def _seal(meta: dict[str, Any]) -> str:
     """The checksum of a description's content, whatever its spacing."""
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Has the disk write a file, or the names in a directory."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _fields(label: Label) -> dict[str, Any]:
