@@ -67,6 +67,11 @@ Preferences between two responses, in their log-ratios to a reference:
   cdpo, robust_dpo: the same where some labels are wrong.
   ipo: a square with a finite margin.
   hinge: no more than a margin.
+  exo_pair: the divergence of `cdpo`, the other way round.
+  nca_pair, bco_pair: each of the two by itself, as from a better policy, or as a thumb.
+  apo_zero, apo_down: up or down with the winner, further down with the loser.
+  aot, aot_unpaired: distributions of margins, quantile by quantile.
+  discopop: what a language model came up with.
   rpo: dpo and imitation of the winner.
   aco: dpo that forgives losers which look good.
   tdpo1, tdpo2: dpo and a price on what the loser lost of the reference.
@@ -102,19 +107,24 @@ References:
 from rlax_pref.policies._a_lol import a_lol
 from rlax_pref.policies._a_star_po import a_star_po
 from rlax_pref.policies._aco import aco
+from rlax_pref.policies._aot import aot, aot_unpaired
 from rlax_pref.policies._apa import apa
+from rlax_pref.policies._apo import apo_down, apo_zero
 from rlax_pref.policies._awr import awr
+from rlax_pref.policies._bco import bco_pair
 from rlax_pref.policies._best_of_n import BestOfN, best_of_n, rerank
 from rlax_pref.policies._brain import brain_weights
 from rlax_pref.policies._cispo import cispo
 from rlax_pref.policies._completion import Completion, completion
 from rlax_pref.policies._cpl import cpl, cpl_ranking
 from rlax_pref.policies._diffusion import d3po, prdp
+from rlax_pref.policies._discopop import discopop
 from rlax_pref.policies._distillation import adpa, dckd
 from rlax_pref.policies._divergence_sft import divergence_sft
 from rlax_pref.policies._dno import dno, tilted
 from rlax_pref.policies._dpo import cdpo, dpo, robust_dpo
 from rlax_pref.policies._entropy import entropy, gaussian_entropy
+from rlax_pref.policies._exo import exo_pair
 from rlax_pref.policies._flow_matching import flow_matching
 from rlax_pref.policies._gpo import gpo, sppo
 from rlax_pref.policies._gspo import gspo
@@ -124,6 +134,7 @@ from rlax_pref.policies._kto import kto, kto_reference_point
 from rlax_pref.policies._mapl import mapl
 from rlax_pref.policies._mpo import kl_constraint, mpo, mpo_dual, mpo_weights
 from rlax_pref.policies._natural_gradient import TrustRegionStep, natural_gradient, trpo
+from rlax_pref.policies._nca import nca_pair
 from rlax_pref.policies._nll import nll
 from rlax_pref.policies._oreal import oreal
 from rlax_pref.policies._oreo import OreoLosses, oreo
@@ -158,8 +169,13 @@ __all__ = [
     "aco",
     "adaptive_kl",
     "adpa",
+    "aot",
+    "aot_unpaired",
     "apa",
+    "apo_down",
+    "apo_zero",
     "awr",
+    "bco_pair",
     "best_of_n",
     "brain_weights",
     "categorical_kl",
@@ -170,10 +186,12 @@ __all__ = [
     "cpl_ranking",
     "d3po",
     "dckd",
+    "discopop",
     "divergence_sft",
     "dno",
     "dpo",
     "entropy",
+    "exo_pair",
     "exponential_weight",
     "flow_matching",
     "gaussian_entropy",
@@ -191,6 +209,7 @@ __all__ = [
     "mpo_dual",
     "mpo_weights",
     "natural_gradient",
+    "nca_pair",
     "nll",
     "oreal",
     "oreo",

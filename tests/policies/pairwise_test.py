@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rlax_pref import metrics, policies, preferences, rewards
 from rlax_pref.policies import Completion
-from rlax_pref.policies._pairwise import PAIRWISE, WITHOUT_REFERENCE
+from rlax_pref.policies._pairwise import PAIRWISE, RANKED, WITHOUT_REFERENCE
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -32,6 +32,12 @@ def kto(desirable):
         (lambda: policies.hinge(TWO, ZERO), 0.8),
         (lambda: policies.orpo(LOG(0.5), LOG(0.25), 0.1), 0.721915),
         (lambda: policies.simpo(jnp.float32(0.5), ZERO, 2.5, margin=0.4), 0.575939),
+        (lambda: policies.exo_pair(TWO, ZERO, label_smoothing=0.2), 0.159034),
+        (lambda: policies.nca_pair(TWO, ZERO, 0.5), 1.316466),
+        (lambda: policies.bco_pair(TWO, ZERO, shift=0.1), 1.288793),
+        (lambda: policies.apo_zero(TWO, ZERO), 0.950166),
+        (lambda: policies.apo_down(TWO, ZERO), 1.0),
+        (lambda: policies.discopop(TWO, ZERO), 0.814763),
         (lambda: kto(1.0), 0.462570),
         (lambda: kto(0.0), 0.537430),
         (lambda: policies.tdpo1(TWO, ZERO, 0.3, 0.5), 0.607192),
@@ -104,12 +110,41 @@ def hinge(z, p):
     return p * np.maximum(0, 1 - z) + (1 - p) * np.maximum(0, 1 + z)
 
 
+def log_sigmoid(z):
+    return -softplus(-z)
+
+
+def sigmoid(z):
+    return np.exp(log_sigmoid(z))
+
+
+def soft(loss):
+    """Of the two log-ratios as rewards, and a label."""
+    return lambda c, r, b, p: (
+        p * loss(b * ratio(c), b * ratio(r)) + (1 - p) * loss(b * ratio(r), b * ratio(c))
+    )
+
+
+def exo(x, y):
+    """A divergence, term by term."""
+    q = sigmoid(x - y), sigmoid(y - x)
+    log_q = log_sigmoid(x - y), log_sigmoid(y - x)
+    return sum(a * (b - np.log(c)) for a, b, c in zip(q, log_q, (0.999, 0.001), strict=True))
+
+
+def discopop(x, y):
+    z, late = x - y, sigmoid((x - y) / 0.05)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (1 - late) * softplus(-z) + np.where(late > 0, late * np.exp(-z), 0.0)
+
+
 def square(h, b, p):
     return p * (h - 0.5 / b) ** 2 + (1 - p) * (h + 0.5 / b) ** 2
 
 
 DEFINITIONS = {
     "sigmoid": lambda c, r, b, p: logistic(b * (ratio(c) - ratio(r)), p),
+    "sigmoid_norm": lambda c, r, b, p: logistic(b * (mean(c, ratio) - mean(r, ratio)), p),
     "cdpo": lambda c, r, b, p: (
         0.8 * logistic(b * (ratio(c) - ratio(r)), p)
         + 0.2 * logistic(b * (ratio(c) - ratio(r)), 1 - p)
@@ -120,6 +155,16 @@ DEFINITIONS = {
             - 0.2 * logistic(b * (ratio(c) - ratio(r)), 1 - p)
         )
         / 0.6
+    ),
+    "exo_pair": soft(exo),
+    "nca_pair": soft(lambda x, y: softplus(-x) + softplus(x) / 2 + softplus(y) / 2),
+    "bco_pair": soft(lambda x, y: softplus(-x) + softplus(y)),
+    "apo_zero": soft(lambda x, y: 1 - sigmoid(x) + sigmoid(y)),
+    "apo_down": soft(lambda x, y: sigmoid(x) + 1 - sigmoid(x - y)),
+    "discopop": soft(discopop),
+    "sppo_hard": lambda c, r, b, p: (
+        p * ((ratio(c) - 0.5 / b) ** 2 + (ratio(r) + 0.5 / b) ** 2)
+        + (1 - p) * ((ratio(r) - 0.5 / b) ** 2 + (ratio(c) + 0.5 / b) ** 2)
     ),
     "hinge": lambda c, r, b, p: hinge(b * (ratio(c) - ratio(r)), p),
     "ipo": lambda c, r, b, p: square(mean(c, ratio) - mean(r, ratio), b, p),
@@ -137,6 +182,7 @@ DEFINITIONS = {
         p * softplus(-b * (token(c) - token(r) - 0.5))
         + (1 - p) * softplus(-b * (token(r) - token(c) - 0.5))
     ),
+    "sft": lambda c, r, b, p: -both(token, c, r, p),
 }
 OPTIONS = {"cpl": {"bias": 0.5}, "cpl_kl": {"bias": 0.5}}
 
@@ -241,12 +287,20 @@ def test_slopes_at_the_reference():
     up, down = slopes(equal, equal, beta, jnp.ones(5))
     expected = dict.fromkeys(("sigmoid", "tdpo1", "tdpo2"), -beta / 2)
     expected |= {"hinge": -beta, "ipo_sum": -1 / beta, "robust": -beta * (0.5 + 0.2 / 0.6)}
-    expected |= {"cdpo": -beta * (0.5 - 0.2)}
+    expected |= {"cdpo": -beta * (0.5 - 0.2), "exo_pair": -beta * np.log(999.0) / 4}
+    slope = (5 * (1 - np.log(2)) - 0.75) * beta  # the wrong way
+    expected |= {"discopop": slope}
+    alone = {"nca_pair": (-beta / 4, beta / 4), "bco_pair": (-beta / 2, beta / 2)}
+    alone |= {"apo_zero": (-beta / 4, beta / 4), "apo_down": (0.0, beta / 4)}
+    alone |= {"sppo_hard": (-1 / beta, 1 / beta)}
     for i, name in enumerate(PAIRWISE):
         if name in expected:
             np.testing.assert_allclose(up[i], np.full(5, expected[name]), rtol=1e-5)
             np.testing.assert_allclose(down[i], -up[i], rtol=1e-5)
-        assert np.all(up[i] < 0)
+        if name in alone:
+            np.testing.assert_allclose(up[i], np.full(5, alone[name][0]), rtol=1e-5, atol=1e-7)
+            np.testing.assert_allclose(down[i], np.full(5, alone[name][1]), rtol=1e-5)
+        assert np.all(up[i] < 0) or name in ("apo_down", "discopop")
 
 
 def test_only_some_look_at_the_reference():
@@ -276,6 +330,76 @@ def test_padding_changes_nothing():
     np.testing.assert_array_equal(slope, jnp.pad(mask, ((0, 0), (1, 2))))
 
 
+# Losses that rank the pairs of a batch -------------------------------------------------------
+
+
+def ranked(name, chosen, rejected, beta, p):
+    """In float64, by counting how many of the batch are smaller."""
+    c, r = (Completion(*(np.asarray(x, np.float64) for x in y)) for y in (chosen, rejected))
+    if name == "aot":
+        sign = 2 * p - 1
+        low = sorted(sign * (c.log_prob - r.log_prob))
+        high = sorted(sign * (c.ref_log_prob - r.ref_log_prob))
+    else:
+        low = sorted(p * ratio(c) + (1 - p) * ratio(r))
+        high = sorted(p * ratio(r) + (1 - p) * ratio(c))
+    return [softplus(-beta * (a - b)) for a, b in zip(low, high, strict=True)]
+
+
+@jax.jit
+def every_ranked(chosen, rejected, beta, p_first):
+    return {
+        name: policies.pairwise(name, chosen, rejected, beta, p_first=p_first) for name in RANKED
+    }
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.floats(0.0625, 2, width=32))
+def test_ranks(seed, beta):
+    draw = np.random.default_rng(seed)
+    pair = [completions(np.float32([*-8 * draw.random((2, 5)), [2] * 5, [0] * 5])) for _ in "12"]
+    p_first = np.float32(draw.choice([0, 0.3, 0.5, 1], 5))
+    for name, found in every_ranked(*pair, beta, p_first).items():
+        expected = ranked(name, *pair, beta, np.float64(p_first))
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+
+
+def test_ranks_of_extremes():
+    chosen, rejected = (completions([*x, np.zeros(7)]) for x in EXTREME)
+    mean = lambda x, y, name: every_ranked(
+        chosen._replace(log_prob=x), rejected._replace(log_prob=y), 3.0, jnp.ones(7)
+    )[name].mean()
+    for name in RANKED:
+        value, slopes = jax.value_and_grad(mean, (0, 1))(chosen.log_prob, rejected.log_prob, name)
+        np.testing.assert_allclose(
+            value, np.mean(ranked(name, chosen, rejected, 3.0, 1.0)), rtol=1e-4
+        )
+        assert np.all(np.isfinite(slopes))
+
+
+def test_ranks_are_laws_of_the_batch():
+    """Swapped pairs are the same pairs; their order is none; one pair alone is DPO."""
+    order = jnp.array([3, 1, 4, 0, 2])
+    shuffled = jax.tree.map(lambda x: x[order], PAIR)
+    found = every_ranked(*PAIR, 0.3, P_FIRST)
+    for other in (
+        every_ranked(*shuffled, 0.3, P_FIRST[order]),
+        every_ranked(*PAIR[::-1], 0.3, 1 - P_FIRST),
+    ):
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), found, other)
+    alone = jax.tree.map(lambda x: x[:, None], PAIR)  # a batch each
+    one = jnp.ones((5, 1))
+    for name in RANKED:
+        np.testing.assert_allclose(
+            policies.pairwise(name, *alone, 0.3, p_first=one),
+            policies.pairwise("sigmoid", *alone, 0.3, p_first=one),
+            rtol=1e-5,
+        )
+    together = jax.tree.map(lambda x: jnp.stack([x, -x]), PAIR)
+    batches = jax.vmap(lambda c, r: every_ranked(c, r, 0.3, P_FIRST))(*together)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x[0], y, rtol=1e-5), batches, found)
+
+
 def test_vmap():
     alone = jax.vmap(lambda c, r, p: every(c, r, 0.3, p), out_axes=1)(*PAIR, P_FIRST)
     np.testing.assert_allclose(every(*PAIR, 0.3, P_FIRST), alone, rtol=1e-5)
@@ -298,6 +422,8 @@ def test_messages():
     with pytest.raises(ValueError, match="form='total' must be one of mean, cumulative"):
         policies.pairwise("rpo", *PAIR, form="total")
     two = ("dpo", "ipo", "slic", "hinge", "orpo", "simpo", "cpl", "d3po", "mapl")
+    two += ("exo_pair", "nca_pair", "bco_pair", "apo_zero", "apo_down", "discopop")
+    two += ("aot", "aot_unpaired")
     for name in two:
         with pytest.raises(AssertionError, match=f"{name}: .* must be"):
             getattr(policies, name)(jnp.ones((3, 3)), jnp.ones(3))
