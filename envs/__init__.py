@@ -7,6 +7,7 @@
   GridWorld     the grid family of the preference studies (Knox et al., 2022, arXiv:2206.02231)
   delivery      its delivery task, which people gave their preferences on
   random_grid   its random members (Knox et al., 2023, arXiv:2310.02456)
+  GaussianMixture  a point is made: what is demonstrated lies on two sides, what pays on one
   TokenEnv      tasks of tokens: a prompt is answered, the whole response is judged
   TokenLock, token_lock                combination locks: a few tokens matter, together
   SoftTree                             two decisions, whose regularised optimum is known
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .check import check_env
     from .delay_chain import DelayChain
     from .evergreen import Evergreen
+    from .gaussian_mixture import GaussianMixture
     from .grid import GridWorld, delivery, random_grid
     from .gymnax import Gymnax
     from .lock import TokenLock, token_lock
@@ -54,6 +56,7 @@ __all__ = [
     "CartPole",
     "DelayChain",
     "Evergreen",
+    "GaussianMixture",
     "GridWorld",
     "Gymnax",
     "Pendulum",
@@ -80,6 +83,7 @@ _HOME = {
     "CartPole": "cartpole",
     "DelayChain": "delay_chain",
     "Evergreen": "evergreen",
+    "GaussianMixture": "gaussian_mixture",
     "GridWorld": "grid",
     "Gymnax": "gymnax",
     "Pendulum": "pendulum",

@@ -35,6 +35,7 @@ def test_our_own_need_no_adapter():
         ("pendulum", dict(time_limit=10), "Pendulum"),
         ("delay_chain", dict(num_steps=3), "DelayChain"),
         ("evergreen", dict(reward=2.0), "Evergreen"),
+        ("gaussian_mixture", dict(num_dimensions=3), "GaussianMixture"),
         ("delivery", dict(time_limit=50), "GridWorld"),
         ("random_grid", dict(seed=3), "GridWorld"),
         ("token_lock", dict(seed=3, partial=True), "TokenLock"),
