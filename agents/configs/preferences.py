@@ -8,8 +8,18 @@ from .tokens import TokenPolicy
 
 Loss = Literal[
     "sigmoid",
+    "sigmoid_norm",
     "cdpo",
     "robust",
+    "exo_pair",
+    "nca_pair",
+    "bco_pair",
+    "apo_zero",
+    "apo_down",
+    "aot",
+    "aot_unpaired",
+    "discopop",
+    "sppo_hard",
     "hinge",
     "ipo",
     "ipo_sum",
@@ -21,6 +31,7 @@ Loss = Literal[
     "slic",
     "orpo",
     "simpo",
+    "sft",
     "kto",
     "uft",
     "nll",
@@ -68,7 +79,7 @@ class PreferenceTokens(TokenPolicy):
     beta: float = 0.1
     """What a log-ratio of 1 is worth, in units of reward; see the loss."""
     label_smoothing: float = 0.2
-    """Share of wrong labels (cdpo, robust)."""
+    """Share of wrong labels (cdpo, robust, exo_pair)."""
     margin: float = 0.5
     """By how much the preferred should lead (simpo, slic)."""
     imitation: float = 0.2
@@ -77,6 +88,8 @@ class PreferenceTokens(TokenPolicy):
     """What the other counts beside the preferred (cpl)."""
     divergence_weight: float = 0.5
     """Weight of the divergence that the other lost (tdpo2)."""
+    discopop_tau: float = 0.05
+    """How soon its exponential takes over (discopop)."""
     risk: Risk = static("kl")
     """How a divergence is measured at each token (tdpo1, tdpo2)."""
     risk_level: float = 1.0
@@ -120,6 +133,49 @@ class IPO(PreferenceTokens):
     """Identity preference optimisation (Azar et al., 2023, arXiv:2310.12036)."""
 
     loss: Loss = static("ipo")
+
+
+@dataclasses.dataclass(frozen=True)
+class EXO(PreferenceTokens):
+    """Efficient exact optimisation of pairs (Ji et al., 2024, arXiv:2402.00856)."""
+
+    loss: Loss = static("exo_pair")
+    label_smoothing: float = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class NCA(PreferenceTokens):
+    """Noise contrastive alignment of pairs (Chen et al., 2024, arXiv:2402.05369)."""
+
+    loss: Loss = static("nca_pair")
+
+
+@dataclasses.dataclass(frozen=True)
+class BCO(PreferenceTokens):
+    """Binary classifier optimisation of pairs (Jung et al., 2024, arXiv:2404.04656)."""
+
+    loss: Loss = static("bco_pair")
+
+
+@dataclasses.dataclass(frozen=True)
+class APO(PreferenceTokens):
+    """Anchored preference optimisation, zero (D'Oosterlinck et al., 2024, arXiv:2408.06266)."""
+
+    loss: Loss = static("apo_zero")
+
+
+@dataclasses.dataclass(frozen=True)
+class AOT(PreferenceTokens):
+    """Alignment by optimal transport (Melnyk et al., 2024, arXiv:2406.05882)."""
+
+    loss: Loss = static("aot")
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscoPOP(PreferenceTokens):
+    """A loss that a language model found (Lu et al., 2024, arXiv:2406.08414)."""
+
+    loss: Loss = static("discopop")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +299,12 @@ PREFERENCE_TOKENS: dict[str, type] = {
     "cdpo": CDPO,
     "robust_dpo": RobustDPO,
     "ipo": IPO,
+    "exo": EXO,
+    "nca": NCA,
+    "bco": BCO,
+    "apo": APO,
+    "aot": AOT,
+    "discopop": DiscoPOP,
     "slic": SLiC,
     "orpo": ORPO,
     "simpo": SimPO,
