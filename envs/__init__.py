@@ -10,6 +10,7 @@
   GaussianMixture  a point is made: what is demonstrated lies on two sides, what pays on one
   TokenEnv      tasks of tokens: a prompt is answered, the whole response is judged
   TokenLock, token_lock                combination locks: a few tokens matter, together
+  Directed, directed_lock              the same with two keys, and prompts that weigh them
   SoftTree                             two decisions, whose regularised optimum is known
   BernoulliPrompts, bernoulli_prompts  prompts that are easy or hard, whatever is answered
   Addition                             adding numbers digit by digit, judged exactly
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .cartpole import CartPole
     from .check import check_env
     from .delay_chain import DelayChain
+    from .directed import Directed, directed_lock
     from .evergreen import Evergreen
     from .gaussian_mixture import GaussianMixture
     from .grid import GridWorld, delivery, random_grid
@@ -55,6 +57,7 @@ __all__ = [
     "Brax",
     "CartPole",
     "DelayChain",
+    "Directed",
     "Evergreen",
     "GaussianMixture",
     "GridWorld",
@@ -68,6 +71,7 @@ __all__ = [
     "bernoulli_prompts",
     "check_env",
     "delivery",
+    "directed_lock",
     "make",
     "random_grid",
     "rollout",
@@ -82,6 +86,7 @@ _HOME = {
     "Brax": "brax",
     "CartPole": "cartpole",
     "DelayChain": "delay_chain",
+    "Directed": "directed",
     "Evergreen": "evergreen",
     "GaussianMixture": "gaussian_mixture",
     "GridWorld": "grid",
@@ -95,6 +100,7 @@ _HOME = {
     "bernoulli_prompts": "bernoulli",
     "check_env": "check",
     "delivery": "grid",
+    "directed_lock": "directed",
     "make": "registry",
     "random_grid": "grid",
     "rollout": "_rollout",

@@ -66,6 +66,11 @@ class TokenLock(TokenEnv):
         """Responses to a prompt are all of one length."""
         return self.lengths[prompt[0] - self.num_tokens]
 
+    def answer(self, prompt: Array) -> tuple[Array, Array]:
+        """A string that opens the lock, the first one: `[L]` int32 tokens, and which are live."""
+        accepted = self.accepted[prompt[0] - self.num_tokens, 0]
+        return accepted, jnp.arange(self.max_length) < self.limit(prompt)
+
     def score(self, key: Key, prompt: Array, response: Array, live: Array) -> Array:
         """1 if the lock opens, or the share of its critical tokens that are right."""
         lock = prompt[0] - self.num_tokens

@@ -125,7 +125,6 @@ def test_warm_up_learns_the_answers():
         ({"baseline": "v_half"}, "needs keep_prompts"),
         ({"objective": "rebel", "group_size": 1}, "group_size must be at least 2"),
         ({"network": "tables"}, "Unknown network 'tables'. Did you mean 'table'"),
-        ({"warm_up": 1}, "TokenLock has no answers to learn"),
     ],
 )
 def test_says_what_does_not_fit(settings, message, lock):
@@ -136,6 +135,12 @@ def test_says_what_does_not_fit(settings, message, lock):
 def test_table_needs_numbered_prompts():
     with pytest.raises(ValueError, match="needs a task with numbered prompts"):
         make("grpo", envs.make("addition"))
+
+
+def test_warming_up_needs_answers():
+    tree = envs.make("soft_tree")
+    with pytest.raises(ValueError, match="SoftTree has no answers to learn"):
+        make("grpo", tree, warm_up=1).init(jax.random.key(0))
 
 
 def test_other_environments_are_refused():

@@ -61,6 +61,13 @@ def test_random_lengths():
     np.testing.assert_array_equal([lock.limit(p) for p in lock.prompts()[:3]], lengths[:3])
 
 
+def test_answers_open_locks():
+    lock = token_lock(num_prompts=6, max_length=12, num_accepted=2, random_lengths=True)
+    response, live = jax.vmap(lock.answer)(lock.prompts())
+    np.testing.assert_array_equal(live.sum(-1), lock.lengths)
+    assert (jax.vmap(lock.score, (None, 0, 0, 0))(KEY, lock.prompts(), response, live) == 1).all()
+
+
 def test_a_lock_says_what_is_wrong():
     with pytest.raises(ValueError, match=r"critical=\(2, 12\) must be positions 0 to 11"):
         token_lock(critical=(2, 12))

@@ -39,6 +39,7 @@ def test_our_own_need_no_adapter():
         ("delivery", dict(time_limit=50), "GridWorld"),
         ("random_grid", dict(seed=3), "GridWorld"),
         ("token_lock", dict(seed=3, partial=True), "TokenLock"),
+        ("directed_lock", dict(seed=3, max_length=9), "Directed"),
         ("soft_tree", {}, "SoftTree"),
         ("bernoulli_prompts", dict(seed=3), "BernoulliPrompts"),
         ("addition", dict(num_digits=2), "Addition"),

@@ -11,6 +11,7 @@ from rlax_pref.envs import (
     TokenEnv,
     bernoulli_prompts,
     check_env,
+    directed_lock,
     token_lock,
 )
 
@@ -20,6 +21,7 @@ TASKS = {
     "random_lengths": lambda: token_lock(
         num_prompts=8, max_length=4, critical=(0, 2), random_lengths=True, partial=True
     ),
+    "directed_lock": lambda: directed_lock(num_prompts=3, max_length=4, critical=(1, 2)),
     "soft_tree": SoftTree,
     "bernoulli_prompts": lambda: bernoulli_prompts(num_prompts=3),
     "addition": lambda: Addition(2),
