@@ -7,15 +7,18 @@
 
   preference_segments  from choices between segments of behaviour: cpl, cpl_kl, ipl, segment_bc
 
+  denoising  policies that denoise, from preferences between actions: d3po, prdp, dragon ...
+
   tokens             policies of tokens, from their own responses: grpo, rloo, spo, a_star_po ...
   offline_tokens     the same from responses that are there already: a_lol, oreo, ilql ...
   preference_tokens  the same from preferences between responses: dpo, kto, simpo, raft, dno ...
 
-`make(name, env)` knows all of them, each method of the last four under its own name.
+`make(name, env)` knows all of them, each method of the last five under its own name.
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `acting` (stepping many environments with a tally of
-episodes), `responding` (what agents of tokens share) and `configs` (what can be chosen).
+episodes), `selecting` (sample, score, select, learn: the loop of preferences between samples),
+`responding` (what agents of tokens share) and `configs` (what can be chosen).
 """
 
 import dataclasses
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         acting,
         awr,
         configs,
+        denoising,
         hooks,
         offline_tokens,
         on_policy,
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
         preference_tokens,
         responding,
         runner,
+        selecting,
         tokens,
         trpo,
         vmpo,
@@ -53,6 +58,7 @@ __all__ = [
     "awr",
     "config_from",
     "configs",
+    "denoising",
     "hooks",
     "make",
     "offline_tokens",
@@ -62,6 +68,7 @@ __all__ = [
     "preference_tokens",
     "responding",
     "runner",
+    "selecting",
     "tokens",
     "trpo",
     "vmpo",

@@ -1,9 +1,8 @@
 """Policies of tokens, trained on preferences between responses.
 
 One agent for a family of methods: the loss, which responses it compares, where they come from and
-what log-ratios are taken to are settings. Sample, score, select, learn: never again is offline
-learning (DPO), now and then is iterated (RAFT, DNO), in every step is online. DPO, IPO, KTO, RAFT,
-DNO and the others are the classes of `configs.preferences`.
+what log-ratios are taken to are settings; the loop is `selecting`'s. DPO, IPO, KTO, RAFT, DNO and
+the others are the classes of `configs.preferences`.
 """
 
 from collections.abc import Callable
@@ -11,28 +10,20 @@ from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from rlax_pref import metrics as reports
 from rlax_pref import policies, preferences, sampling, statistics
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, PyTree, TrainState
 
-from . import responding
+from . import responding, selecting
 from .configs.preferences import DPO, PREFERENCE_TOKENS, Loss, Reference, Selection
 from .configs.preferences import PreferenceTokens as Config
 from .responding import Responses
+from .selecting import Learner
 
 for _config in (Config, *PREFERENCE_TOKENS.values()):
     jax.tree_util.register_dataclass(_config)
-
-
-class Learner(NamedTuple):
-    """What is learned; equal on all devices."""
-
-    params: PyTree
-    optimizer: optax.OptState
-    reference: PyTree
 
 
 class Data(NamedTuple):
@@ -115,6 +106,8 @@ LOSSES: dict[str, Callable[[Config, Batch], Array]] = {
 OPTIONS: dict[str, dict[str, str]] = {
     "cdpo": {"label_smoothing": "label_smoothing"},
     "robust": {"label_smoothing": "label_smoothing"},
+    "exo_pair": {"label_smoothing": "label_smoothing"},
+    "discopop": {"tau": "discopop_tau"},
     "simpo": {"margin": "margin"},
     "slic": {"margin": "margin"},
     "rpo": {"weight": "imitation"},
@@ -145,7 +138,6 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
     _check(config, data)
     network = responding.network(env, config, env.num_tokens)
     optimizer = responding.optimizer(config)
-    num_batches = config.num_envs // config.batch_size
 
     def init(key: Key) -> TrainState:
         key, key_params, key_first, key_second, key_data = jax.random.split(key, 5)
@@ -167,18 +159,7 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
             prompt = jnp.repeat(prompt[:, None], config.group_size, axis=1)
             responses = responding.respond(env, network, params, prompt, key_respond)
         reward, read = responses.reward, jnp.zeros(config.num_envs, jnp.int32)
-        if config.selection == "best_and_worst":
-            pair = preferences.best_and_worst(reward)
-            return Data(responses, pair.chosen, pair.rejected, 1.0 - 0.5 * ~pair.keep, read)
-        p_first = preferences.teacher(
-            key_judge,
-            reward[:, 0],
-            reward[:, 1],
-            noiseless=config.noiseless,
-            temperature=config.label_temperature,
-        )
-        second = (p_first < 0.5).astype(jnp.int32)
-        return Data(responses, second, 1 - second, jnp.maximum(p_first, 1.0 - p_first), read)
+        return Data(responses, *selecting.select(config, reward, key_judge), read)
 
     def complete(params: PyTree, reference: PyTree, responses: Responses) -> policies.Completion:
         prompt, response, mask = responses.prompt, responses.response, responses.mask
@@ -192,7 +173,8 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
         log_prob, ref_log_prob = (sampling.token_law(x, response)[0] for x in (logits, ref_logits))
         return policies.completion(log_prob, ref_log_prob, mask, divergence)
 
-    def loss(params: PyTree, reference: PyTree, data: Data) -> tuple[Array, Metrics]:
+    def loss(params: PyTree, reference: PyTree, data: Data, key: Key) -> tuple[Array, Metrics]:
+        del key  # nothing here is random
         responses = data.responses
         made = complete(params, reference, responses)
         mismatched = jnp.zeros(made.log_prob.shape)
@@ -218,32 +200,10 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
         )
         return total, report | {"loss": total, "kl": -made.log_ratio.mean()}
 
-    def step(state: TrainState) -> tuple[TrainState, Metrics]:
-        key, key_gather, key_judge = jax.random.split(state.key, 3)
-        learner, actor = state.learner, state.actor
-        if config.resample_every:
-            now = (state.step > 0) & (state.step % config.resample_every == 0)
-            actor = jax.lax.cond(now, lambda: gather(learner.params, key_gather), lambda: actor)
-            if config.reference == "previous":
-                learner = learner._replace(
-                    reference=optax.tree.where(now, learner.params, learner.reference)
-                )
-        turn = state.step % num_batches
-        minibatch = jax.tree.map(lambda x: x[turn], responding.minibatches(actor, num_batches))
-        grads, metrics = jax.grad(loss, has_aux=True)(learner.params, learner.reference, minibatch)
-        metrics["grad_norm"] = optax.tree.norm(grads)
-        direction, optimizer_state = optimizer.update(grads, learner.optimizer)
-        params = responding.descend(learner.params, direction, config.learning_rate)
-        reference = learner.reference
-        if config.reference == "slow":
-            reference = optax.incremental_update(params, reference, config.reference_rate)
-        learner = Learner(params, optimizer_state, reference)
-        mine = (jnp.arange(config.num_envs) % num_batches == turn).astype(jnp.int32)
-        actor = actor._replace(read=actor.read + mine)
-        metrics |= responding.judge(env, network, params, config.num_judged, key_judge)
-        metrics["env_steps"] = jnp.int32(config.env_steps)
-        return TrainState(learner, actor, key, state.step + 1), metrics
+    def judge(learner: Learner, key: Key) -> Metrics:
+        return responding.judge(env, network, learner.params, config.num_judged, key)
 
+    step = selecting.make_step(config, gather, loss, judge)
     return Agent(init, step, lambda learner: responding.policy(env, network, learner.params))
 
 
@@ -251,12 +211,7 @@ def _check(config: Config, data: Responses | None) -> None:
     lookup(dict.fromkeys(get_args(Loss)), config.loss, "loss")
     lookup(dict.fromkeys(get_args(Selection)), config.selection, "selection")
     lookup(dict.fromkeys(get_args(Reference)), config.reference, "reference")
-    if config.num_envs % config.batch_size:
-        raise ValueError(
-            f"num_envs={config.num_envs} must be a multiple of batch_size={config.batch_size}"
-        )
-    if config.group_size < 2:
-        raise ValueError("group_size=1: preferences are between two responses or more")
+    selecting.check(config)
     wanted = (config.num_envs, config.group_size)
     if data is not None and data.reward.shape != wanted:
         raise ValueError(

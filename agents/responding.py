@@ -11,6 +11,7 @@ from rlax_pref import networks, sampling, tokens
 from rlax_pref.names import lookup
 from rlax_pref.types import Array, Key, Metrics, Numeric, Policy, PyTree
 
+from .configs.denoising import Denoising
 from .configs.tokens import TokenPolicy as Config
 
 
@@ -140,7 +141,7 @@ def warm_up(
     return jax.lax.scan(step, (params, adam.init(params)), keys)[0][0]
 
 
-def optimizer(config: Config) -> optax.GradientTransformation:
+def optimizer(config: Config | Denoising) -> optax.GradientTransformation:
     """Adam on shortened gradients; its direction is yet to be multiplied by a step size."""
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam())
 

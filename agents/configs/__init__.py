@@ -4,6 +4,7 @@
   tokens        agents that answer prompts, and learn from what their responses earn
   preferences   the same, from preferences between responses
   segments      agents that act, and learn from choices between segments of behaviour
+  denoising     agents that make actions from noise, and learn from preferences between them
 
 Plain frozen dataclasses that import nothing heavy: the same class is the Python API, the command
 line (whose `--help` must not wait for JAX) and what a run saves. Numbers are leaves of a pytree,
@@ -12,6 +13,7 @@ by `static` shape the program.
 """
 
 from .control import AWR, CONTROL, PPO, TRPO, VMPO, OnPolicy
+from .denoising import DENOISING, Denoising
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
 from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
@@ -19,6 +21,7 @@ from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
 __all__ = [
     "AGENTS",
     "AWR",
+    "DENOISING",
     "OFFLINE_TOKENS",
     "PPO",
     "PREFERENCE_SEGMENTS",
@@ -26,6 +29,7 @@ __all__ = [
     "TOKENS",
     "TRPO",
     "VMPO",
+    "Denoising",
     "OfflineTokens",
     "OnPolicy",
     "PreferenceSegments",
@@ -34,6 +38,6 @@ __all__ = [
 ]
 
 AGENTS: dict[str, type] = (
-    CONTROL | PREFERENCE_SEGMENTS | TOKENS | OFFLINE_TOKENS | PREFERENCE_TOKENS
+    CONTROL | PREFERENCE_SEGMENTS | DENOISING | TOKENS | OFFLINE_TOKENS | PREFERENCE_TOKENS
 )
 """Names of agents, and the settings each of them has."""

@@ -106,7 +106,7 @@ def test_new_data_take_turns(lock):
         ({"reference": "last"}, "Unknown reference 'last'"),
         ({"selection": "best"}, "Unknown selection 'best'"),
         ({"batch_size": 48}, "num_envs=64 must be a multiple of batch_size=48"),
-        ({"group_size": 1}, "preferences are between two responses or more"),
+        ({"group_size": 1}, "preferences are between two or more"),
     ],
 )
 def test_says_what_does_not_fit(settings, message, lock):
