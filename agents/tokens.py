@@ -2,10 +2,12 @@
 
 One agent for a family of methods: what is minimised (`objective`), what rewards are compared with
 (`baseline`), how tokens are added up (`aggregation`) and what holds the policy back (`kl`) are
-settings. GRPO, RLOO, PPO, SPO, A*-PO, REBEL and the others are the classes of `configs.tokens`.
+settings. GRPO, RLOO, PPO, RTO, SPO, A*-PO, REBEL and the others are the classes of
+`configs.tokens`.
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +18,9 @@ from rlax_pref import advantages, policies, rewards, sampling, statistics, token
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, Numeric, PyTree, TrainState
 
-from . import responding
-from .configs.tokens import GRPO, TOKENS
+from . import preference_tokens, responding
+from .configs.preferences import DPO
+from .configs.tokens import GRPO, TOKENS, TokenPolicy
 from .configs.tokens import Tokens as Config
 from .responding import Responses
 
@@ -31,6 +34,7 @@ class Learner(NamedTuple):
     params: dict[str, PyTree]  # of the "policy"; of a "critic" or a model of the "process", if any
     optimizer: dict[str, PyTree]
     reference: PyTree  # the policy's first parameters
+    taught: PyTree = None  # what DPO makes of them, where tokens are paid for that
 
 
 class Actor(NamedTuple):
@@ -106,12 +110,14 @@ BASELINES: dict[str, Callable[[Array, Array], Array]] = {
 TOKEN_BASELINES = ("critic", "process", "segment")  # these give advantages of tokens
 
 
-def make(env: Any, config: Config = GRPO()) -> Agent:  # noqa: B008 (it is frozen)
+def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> Agent:  # noqa: B008
     """Makes the agent.
 
     Args:
       env: a task of tokens (`envs.TokenEnv`).
       config: see `configs.tokens.Tokens`.
+      pairs: what DPO learns from, if `dpo_steps` asks for it: two responses to each of `dpo_pairs`
+        prompts, as `preference_tokens.make` takes them. By default the first policy makes them.
 
     Returns:
       `Agent(init, step, policy)`. One `step` answers `num_envs` prompts, `group_size` times each,
@@ -129,16 +135,29 @@ def make(env: Any, config: Config = GRPO()) -> Agent:  # noqa: B008 (it is froze
 
     def init(key: Key) -> TrainState:
         key, key_policy, key_critic, key_warm_up, key_prompt = jax.random.split(key, 5)
-        policy = network.init(key_policy)
-        policy = responding.warm_up(env, network, policy, key_warm_up, config)
+        policy, taught = begin(key_policy, key_warm_up)
         params = {"policy": policy}
         if config.baseline == "critic":
             params["critic"] = critic.init(key_critic)
         if config.baseline == "process":
             params["process"] = policy
         state = {name: optimizer.init(part) for name, part in params.items()}
-        learner = Learner(params, state, reference=policy)
+        learner = Learner(params, state, policy, taught)
         return TrainState(learner, ask(learner, key_prompt), key, jnp.zeros((), jnp.int32))
+
+    def begin(key: Key, key_warm_up: Key) -> tuple[PyTree, PyTree]:
+        """The first policy, and what DPO makes of it where tokens are paid for that."""
+        if not config.dpo_steps:
+            return responding.warm_up(env, network, network.init(key), key_warm_up, config), None
+        shared = {field.name: getattr(config, field.name) for field in fields(TokenPolicy)}
+        settings = DPO(
+            **shared, num_envs=config.dpo_pairs, batch_size=config.dpo_pairs, beta=config.dpo_beta
+        )
+        dpo = preference_tokens.make(env, settings, pairs)
+        state = dpo.init(key)
+        step = lambda state, _: (dpo.step(state)[0], None)
+        last, _ = jax.lax.scan(step, state, length=config.dpo_steps)
+        return state.learner.params, last.learner.params
 
     def ask(learner: Learner, key: Key) -> Actor:
         """New prompts, and what they are worth where the baseline wants to know it."""
@@ -165,12 +184,22 @@ def make(env: Any, config: Config = GRPO()) -> Agent:  # noqa: B008 (it is froze
         """What was each token worth, compared with what was to be expected?"""
         mask, reference = responses.mask, responses.log_prob
         anchored = config.objective in ("apa", "a_star_po") or config.baseline == "process"
-        if anchored or config.kl != "none":
+        if anchored or config.dpo_steps or config.kl != "none":
             reference, _ = evaluate(learner.reference, responses)
         reward = jnp.where(tokens.last_token(mask), responses.reward[..., None], 0.0)
         if config.kl != "none" and config.kl_in == "reward":
             divergence = policies.kl(responses.log_prob, reference, config.kl)
             reward = reward - jnp.where(mask, config.kl_weight * divergence, 0.0)
+        if config.dpo_steps:
+            taught, _ = evaluate(learner.taught, responses)
+            reward += rewards.rto(
+                taught - reference,
+                responses.log_prob - reference,
+                mask,
+                beta=config.token_weight,
+                kl_weight=0.0,  # it has been paid above
+                clip=config.token_clip,
+            )
         target = jnp.zeros(mask.shape)
         if config.baseline == "critic":
             v = critic.apply(learner.params["critic"], responses.prompt, responses.response)[..., 0]

@@ -1,5 +1,7 @@
 """Several things at once that a response can be good for, and a prompt that says what matters."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -119,6 +121,6 @@ def directed_lock(
     second = jnp.where(second == first, (second + 1) % num_tokens, second)
     angle = jnp.linspace(0.0, jnp.pi / 2, num_directions)
     return Directed(
-        (lock.replace(accepted=first), lock.replace(accepted=second)),
+        tuple(dataclasses.replace(lock, accepted=key) for key in (first, second)),
         jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1),
     )

@@ -127,6 +127,18 @@ class Tokens(TokenPolicy):
     process_beta: float = 0.05
     """What a nat counts in the model of the process, which says what each token added (process)."""
 
+    dpo_steps: int = static(0)
+    """Steps of DPO before anything else, from the first policy; what the policy that they end with
+    thinks of each token is then paid at that token, beside what responses earn (rto). 0: none."""
+    dpo_pairs: int = static(256)
+    """Pairs that it learns from, all of them in each step: of the first policy, judged by score."""
+    dpo_beta: float = 0.1
+    """What a nat costs in them, in units of reward."""
+    token_weight: float = 0.05
+    """What a nat between it and the first policy pays."""
+    token_clip: float = 0.05
+    """The most that a token is paid, or fined."""
+
     num_references: int = static(8)
     """Responses of the first policy from which the optimal value of a prompt is estimated."""
     value_temperature: float = 0.5
@@ -250,6 +262,16 @@ class PRIME(Tokens):
     baseline: Baseline = static("process")
     aggregation: Aggregation = static("token_mean")
     whiten: bool = static(True)
+
+
+@dataclasses.dataclass(frozen=True)
+class RTO(TokenPPO):
+    """Reinforced token optimisation: DPO, then PPO (Zhong et al., 2024, arXiv:2404.18922)."""
+
+    dpo_steps: int = static(200)
+    kl: Divergence = static("k1")
+    kl_in: Literal["loss", "reward"] = static("reward")
+    kl_weight: float = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -423,6 +445,7 @@ TOKENS: dict[str, type] = {
     "apa": APA,
     "spo": SPO,
     "prime": PRIME,
+    "rto": RTO,
     "a_star_po": AStarPO,
     "rebel": REBEL,
     "reg_grpo": RegGRPO,

@@ -38,7 +38,7 @@ def test_every_method_fits_together(name, lock):
     assert set(state.learner.params) - {"policy"} == {baseline} & {"critic", "process"}
 
 
-@pytest.mark.parametrize("name", ["grpo", "prime", "spo"])
+@pytest.mark.parametrize("name", ["grpo", "prime", "rto", "spo"])
 def test_learns(name, lock):
     """From one response in nine to nearly all."""
     agent = make(name, lock, keep_prompts=True, kl="none", interval=2)
@@ -48,6 +48,25 @@ def test_learns(name, lock):
     evaluate = jax.jit(lambda s: runner.evaluate(lock, agent.policy(s), jax.random.key(1), 16, 8))
     episodes = evaluate(state.learner)
     assert episodes["return"].mean() > 0.9 and episodes["finished"].all()
+
+
+def test_rto_pays_for_tokens(lock):
+    """DPO knows the tokens of a lock that pays in part, and alone teaches how to open it."""
+    partial = dataclasses.replace(lock, partial=True)
+    made = {"dpo_steps": 60, "keep_prompts": True, "kl": "none", "critic_learning_rate": 0.1}
+    state = jax.jit(make("rto", partial, **made).init)(jax.random.key(0))
+    first, taught = state.learner.reference["table"], state.learner.taught["table"]
+    assert not first.any()
+    log_prob = jax.nn.log_softmax(taught[:, :, 0])
+    right = jnp.take_along_axis(log_prob, lock.accepted[:, 0, :, None], axis=-1)[..., 0]
+    assert jnp.exp(right[:, jnp.array([1, 3])]).min() > 0.5
+    # The same with nothing paid at the end: the lock that is learned in never opens.
+    shut = dataclasses.replace(lock, accepted=jnp.full_like(lock.accepted, -1))
+    agent = make("rto", shut, **made, whiten=False)
+    state, metrics = jax.jit(lambda s: runner.run(agent, s, 40))(state)
+    assert not metrics["return"].any()
+    evaluate = jax.jit(lambda s: runner.evaluate(lock, agent.policy(s), jax.random.key(1), 16, 8))
+    assert evaluate(state.learner)["return"].mean() > 0.9
 
 
 def test_equal_rewards_teach_nothing(lock):
