@@ -170,11 +170,78 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Collect:
+    """Let the policies of runs act, and keep what they do to learn from offline."""
+
+    directories: tyro.conf.Positional[tuple[pathlib.Path, ...]]
+    """Run directories, of one environment."""
+    out: pathlib.Path
+    """File to write, .npz or .hdf5."""
+    steps: int = 100_000
+    """Steps to take, all runs and all noises together."""
+    noise: tuple[float, ...] = (0.0,)
+    """Probabilities that an action is drawn at random; each policy acts with each of them."""
+    num_envs: int = 16
+    """Environments side by side. Of each the last trajectory is cut off."""
+    which: Literal["latest", "best"] = "latest"
+    """The latest checkpoint of each run or the best."""
+    seed: int = 0
+    """Of starts, actions and moves."""
+    cache: bool = True
+    """Keep compiled programs for the next time."""
+
+    def __call__(self) -> None:
+        """Runs it."""
+        import jax
+
+        from rlax_pref import datasets, envs
+        from rlax_pref.agents import runner
+
+        if not self.directories:
+            raise ValueError("collect: give at least one run directory")
+        if self.out.exists():
+            raise FileExistsError(f"{self.out} exists already; choose another name")
+        worlds = [
+            (about["env"], about.get("env_settings", {}))
+            for about in map(runner.describe, self.directories)
+        ]
+        for directory, world in zip(self.directories, worlds, strict=True):
+            if world != worlds[0]:
+                raise ValueError(
+                    f"{directory} is of another environment than {self.directories[0]}"
+                )
+        name, settings = worlds[0]
+        env = envs.make(name, **settings)
+        policies = [runner.load_policy(x, which=self.which) for x in self.directories]
+        cases = [(policy, noise) for policy in policies for noise in self.noise]
+        keys = jax.random.split(jax.random.key(self.seed), len(cases))
+        parts = [
+            datasets.collect(
+                env, policy, key, -(-self.steps // len(cases)), num_envs=self.num_envs, noise=noise
+            )
+            for (policy, noise), key in zip(cases, keys, strict=True)
+        ]
+        datasets.d4rl.save(
+            self.out,
+            datasets.concatenate(*parts),
+            env=name,
+            env_settings=settings,
+            runs=[str(directory) for directory in self.directories],
+            noise=list(self.noise),
+            which=self.which,
+            seed=self.seed,
+        )
+        print(datasets.inspect(self.out))
+        print(f"Load them with rlax_pref.datasets.load_transitions({str(self.out)!r}).data")
+
+
+@dataclasses.dataclass(frozen=True)
 class Inspect:
-    """Say what is in a file of preferences, and what is wrong with it."""
+    """Say what is in a file of preferences or of steps, and what is wrong with it."""
 
     path: tyro.conf.Positional[pathlib.Path]
-    """File or folder: JSON rows (TRL, HH-RLHF), segments (.npz), pickled labels, or our own."""
+    """File or folder: JSON rows (TRL, HH-RLHF), segments (.npz), pickled labels, or our own; steps
+    of D4RL, OGBench, Minari or `collect`."""
     skip_bad: bool = False
     """Leave rows out that are not sound, and say how many and why."""
     cache: tyro.conf.Suppress[bool] = False
@@ -234,10 +301,17 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "resume": Resume,
     "evaluate": Evaluate,
+    "collect": Collect,
     "inspect": Inspect,
     "list": List,
 }
-_ARGUMENTS = {"train": " AGENT", "resume": " RUN", "evaluate": " RUN", "inspect": " FILE"}
+_ARGUMENTS = {
+    "train": " AGENT",
+    "resume": " RUN",
+    "evaluate": " RUN",
+    "collect": " RUN ...",
+    "inspect": " FILE",
+}
 
 
 def _summary(thing: type) -> str:

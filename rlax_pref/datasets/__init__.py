@@ -1,4 +1,4 @@
-"""What did people say? Readers of published files.
+"""What did people say, and what was done before? Readers of published files.
 
 Choices between segments of behaviour:
 
@@ -15,6 +15,15 @@ Choices between texts:
   encode    texts as arrays of tokens under masks
   byte_tokens  the bytes of a text, a tokenizer that needs no file
 
+Steps of behaviour, to learn from offline (`types.Transition` of NumPy arrays):
+
+  d4rl      the layout of D4RL, single steps or whole trajectories; writes it, too
+  ogbench   trajectories without rewards, to learn to reach goals from
+  minari    directories of Minari
+  load_transitions  any of these, whatever its format
+  collect   what a policy does, as data; `noisy` makes it worse
+  from_rollout, concatenate  what was done already; several data sets as one
+
 And of all of them:
 
   inspect   what is in a file, whatever its format
@@ -26,8 +35,9 @@ unsound into one `types.DataError` that names file, line, field and fix; with `s
 such rows out, and the report says how many and why.
 """
 
-from rlax_pref.datasets import exchange, hh, ipl, knox, trl, uni_rlhf
-from rlax_pref.datasets._inspect import inspect
+from rlax_pref.datasets import d4rl, exchange, hh, ipl, knox, minari, ogbench, trl, uni_rlhf
+from rlax_pref.datasets._collect import collect, concatenate, from_rollout, noisy
+from rlax_pref.datasets._inspect import inspect, load_transitions
 from rlax_pref.datasets._report import Loaded, Report, TextReport, report, text_report
 from rlax_pref.datasets._text import (
     Cuts,
@@ -39,6 +49,7 @@ from rlax_pref.datasets._text import (
     encode,
     unpair,
 )
+from rlax_pref.datasets._transitions import TransitionReport
 
 __all__ = [
     "Cuts",
@@ -49,13 +60,22 @@ __all__ = [
     "TextReport",
     "TokenLabels",
     "TokenPreferences",
+    "TransitionReport",
     "byte_tokens",
+    "collect",
+    "concatenate",
+    "d4rl",
     "encode",
     "exchange",
+    "from_rollout",
     "hh",
     "inspect",
     "ipl",
     "knox",
+    "load_transitions",
+    "minari",
+    "noisy",
+    "ogbench",
     "report",
     "text_report",
     "trl",

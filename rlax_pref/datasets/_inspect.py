@@ -1,35 +1,46 @@
 """What is in a file, whatever its format."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from rlax_pref.datasets import exchange, hh, ipl, knox, trl, uni_rlhf
-from rlax_pref.datasets._files import PathLike, as_row, fail, read_arrays, read_rows
+from rlax_pref.datasets import _hdf5, d4rl, exchange, hh, ipl, knox, minari, ogbench, trl, uni_rlhf
+from rlax_pref.datasets._files import (
+    PathLike,
+    array_names,
+    as_row,
+    fail,
+    read_rows,
+)
 from rlax_pref.datasets._report import Loaded, Report, TextReport
 from rlax_pref.datasets._transcripts import ASSISTANT
-from rlax_pref.types import DataError
+from rlax_pref.datasets._transitions import TransitionReport
+from rlax_pref.types import DataError, Transition
 
 
-def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport:
-    """Says what is in a file or folder of preferences, whichever format it has.
+def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport | TransitionReport:
+    """Says what is in a file or folder of preferences or of steps, whichever format it has.
 
     Args:
       path: rows of JSON (TRL, HH-RLHF), segments in `.npz` (IPL, CPL, the studies in grid worlds),
-        a folder of three pickles (Uni-RLHF, Preference Transformer), or our own directory.
-      skip_bad: leave rows out that are not sound, and say why.
+        a folder of three pickles (Uni-RLHF, Preference Transformer), or our own directory; steps
+        as `load_transitions` takes them.
+      skip_bad: leave rows out that are not sound, and say why. Of steps none can be left out.
 
     Raises:
       DataError: it is none of these, or not sound; names file, line, field and fix.
+      ImportError: the package for the format is not installed.
     """
     path = Path(path)
-    if not path.exists():
-        fail(path, "file", "does not exist", "check the folder and the spelling")
+    _check_there(path)
+    if (load := _steps_reader(path)) is not None:
+        return load().report
     if path.is_dir():
         if (path / "meta.json").exists():
             return exchange.load(path, skip_bad=skip_bad).report
         return uni_rlhf.count(path, skip_bad=skip_bad)
     if path.suffix == ".npz":
-        if {"pairs", "X", "Y"} <= read_arrays(path).keys():
+        if {"pairs", "X", "Y"} <= set(array_names(path)):
             from rlax_pref.envs import grid  # the board that those pairs are from
 
             return knox.load_human(path, grid.delivery()).report
@@ -37,6 +48,49 @@ def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport:
     if path.suffix in (".pkl", ".pickle"):
         fail(path, "file", "is one of three pickles", "give the folder that holds all three")
     return _rows_reader(path)(path, skip_bad=skip_bad).report
+
+
+def load_transitions(path: PathLike) -> Loaded[Transition]:
+    """Steps of a file or folder, whichever format it has.
+
+    Args:
+      path: D4RL's layout in `.hdf5` or `.npz`, as `d4rl.save` writes it, too (read as sequences);
+        OGBench's `.npz` (regular); or a directory of Minari. Their own readers have more options.
+
+    Returns:
+      `[N, ...]` NumPy arrays in the order of time, and what was found. `discount_t` is 0 or 1.
+
+    Raises:
+      DataError: it is none of these, or not sound; names file, field and fix.
+      ImportError: the package for the format is not installed.
+    """
+    path = Path(path)
+    _check_there(path)
+    load = _steps_reader(path)
+    if load is None:
+        fix = "give .hdf5 or .npz in the layout of D4RL or OGBench, or a directory of Minari"
+        fail(path, "file", "holds no steps that can be read", fix)
+    return load()
+
+
+def _steps_reader(path: Path) -> Callable[[], Loaded[Transition]] | None:
+    """What reads these steps, if they are some."""
+    if path.is_dir():
+        return partial(minari.load, path) if minari.data_folder(path) is not None else None
+    if path.suffix in _hdf5.SUFFIXES:
+        return partial(d4rl.load, path, "sequence")
+    if path.suffix == ".npz" and "observations" in (names := array_names(path)):
+        return (
+            partial(d4rl.load, path, "sequence")
+            if "rewards" in names
+            else (partial(ogbench.load, path))
+        )
+    return None
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        fail(path, "file", "does not exist", "check the folder and the spelling")
 
 
 def _rows_reader(path: Path) -> Callable[..., Loaded]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Hashable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,13 +27,13 @@ class Report:
     skipped: tuple[str, ...] = ()  # why rows were left out, one message each
 
     def __str__(self) -> str:
-        share = lambda count: _share(count, self.num)
+        part = lambda count: share(count, self.num)
         return (
             f"{self.name}: {self.num} pairs; "
-            f"first preferred {share(self.first)}, second {share(self.second)}, "
-            f"ties {share(self.tie)}; duplicates {share(self.duplicates)}; "
-            f"same start {share(self.same_start)}; past a terminal state {share(self.absorbing)}"
-            f"{_left_out(self.skipped)}"
+            f"first preferred {part(self.first)}, second {part(self.second)}, "
+            f"ties {part(self.tie)}; duplicates {part(self.duplicates)}; "
+            f"same start {part(self.same_start)}; past a terminal state {part(self.absorbing)}"
+            f"{left_out(self.skipped)}"
         )
 
 
@@ -53,18 +53,18 @@ class TextReport:
     skipped: tuple[str, ...] = ()  # why rows were left out, one message each
 
     def __str__(self) -> str:
-        share = lambda count: _share(count, self.num)
+        part = lambda count: share(count, self.num)
         what, said = (
-            ("single answers", f"desirable {share(self.desirable)}")
+            ("single answers", f"desirable {part(self.desirable)}")
             if self.desirable is not None
-            else ("pairs of answers", f"the longer one chosen {share(self.longer)}")
+            else ("pairs of answers", f"the longer one chosen {part(self.longer)}")
         )
         span = lambda lengths: "{} / {} / {}".format(*lengths)
         return (
-            f"{self.name}: {self.num} {what}; {said}; duplicates {share(self.duplicates)}; "
-            f"contradictions {share(self.contradictions)}; empty answers {share(self.empty)}; "
+            f"{self.name}: {self.num} {what}; {said}; duplicates {part(self.duplicates)}; "
+            f"contradictions {part(self.contradictions)}; empty answers {part(self.empty)}; "
             f"characters (fewest / median / most) of prompts {span(self.prompt_length)}, "
-            f"of answers {span(self.answer_length)}{_left_out(self.skipped)}"
+            f"of answers {span(self.answer_length)}{left_out(self.skipped)}"
         )
 
 
@@ -72,14 +72,14 @@ class Loaded(NamedTuple, Generic[T]):
     """What a reader returns: the data, and what was found and left out."""
 
     data: T
-    report: Report | TextReport
+    report: Any  # Report, TextReport or TransitionReport
 
 
-def _share(count: int | None, num: int) -> str:
+def share(count: int | None, num: int) -> str:
     return f"{count} ({100 * (count or 0) / max(num, 1):.1f} %)"
 
 
-def _left_out(skipped: Sequence[str], shown: int = 3) -> str:
+def left_out(skipped: Sequence[str], shown: int = 3) -> str:
     """Says how many rows were left out, and of the first few why."""
     if not skipped:
         return ""
