@@ -82,6 +82,11 @@ def _prdp(config: Config, batch: Batch) -> Array:
     )
 
 
+def _dpo(config: Config, batch: Batch) -> Array:
+    chosen, rejected = (config.num_steps * ratio for ratio in _pairs(batch))
+    return policies.dpo(chosen, rejected, config.beta, p_first=_labels(batch))
+
+
 def _kto(config: Config, batch: Batch) -> Array:
     pair = config.num_steps * jnp.stack(_pairs(batch))
     wanted = jnp.stack([_labels(batch), 1.0 - _labels(batch)])
@@ -106,11 +111,7 @@ ON_CHAINS: dict[str, Callable[[Config, Batch], Array]] = {
 
 # Of steps back from noise added to the actions: one step stands for all T.
 ON_NOISED: dict[str, Callable[[Config, Batch], Array]] = {
-    "dpo": lambda config, batch: policies.dpo(
-        *(config.num_steps * ratio for ratio in _pairs(batch)),
-        config.beta,
-        p_first=_labels(batch),
-    ),
+    "dpo": _dpo,
     "kto": _kto,
     "nll": _nll,
 }

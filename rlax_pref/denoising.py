@@ -108,8 +108,8 @@ def schedule(num_steps: int, least_std: Numeric = 0.05) -> Schedule:
     kept = np.sqrt(np.maximum(np.sin(end) ** 2 - std**2, 0.0))
     gain = np.cos(end) * np.cos(begin) + kept * np.sin(begin)
     pull = kept * np.cos(begin) - np.cos(end) * np.sin(begin)
-    begin, gain, pull, std = (jnp.asarray(x, jnp.float32) for x in (begin, gain, pull, std))
-    return Schedule(begin, gain, pull, jnp.maximum(std, least_std))
+    parts = Schedule(*(jnp.asarray(x, jnp.float32) for x in (begin, gain, pull, std)))
+    return parts._replace(std=jnp.maximum(parts.std, least_std))
 
 
 def add_noise(angle: Array, x: Array, noise: Array) -> tuple[Array, Array]:

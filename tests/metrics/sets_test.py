@@ -29,6 +29,24 @@ def test_definition():
     np.testing.assert_allclose(vendi(kernel), np.exp(-np.sum(share * np.log(share))), rtol=1e-5)
 
 
+def test_small_ones_need_no_eigenvalues():
+    """The same as with further dimensions in which nothing varies."""
+    grow = lambda x: jnp.zeros((3, 3)).at[: len(x), : len(x)].set(x)
+    for n in (1, 2):
+        c, d = ONE[:n, :n], OTHER[:n, :n]
+        small = frechet_distance(jnp.zeros(n), c, jnp.ones(n), d)
+        large = frechet_distance(jnp.zeros(3), grow(c), jnp.ones(3).at[n:].set(0), grow(d))
+        np.testing.assert_allclose(small, large, rtol=1e-3)
+        np.testing.assert_allclose(
+            jax.vmap(frechet_distance)(
+                *jax.tree.map(lambda x: x[None], (jnp.zeros(n), c, jnp.ones(n), d))
+            ),
+            small[None],
+            rtol=1e-5,
+        )
+    assert frechet_distance(jnp.ones(2), ONE[:2, :2], jnp.ones(2), ONE[:2, :2]) < 1e-5
+
+
 def test_singular_and_extreme():
     flat, zero = jnp.zeros((3, 3)).at[0, 0].set(1e4), jnp.zeros(3)
     np.testing.assert_allclose(frechet_distance(zero, flat, zero, jnp.zeros((3, 3))), 1e4)
