@@ -21,6 +21,7 @@ SMALL = ["--num-envs", "2", "--num-steps", "8", "--num-minibatches", "2", "--hid
         ["train", "--help"],
         ["train", "ppo", "--help"],
         ["resume", "--help"],
+        ["collect", "--help"],
         ["inspect", "--help"],
     ],
 )
@@ -54,6 +55,8 @@ def test_help_does_not_wait_for_jax(arguments):
         (["list", "method"], "Did you mean 'methods'?"),
         (["evaluate", "no/such/run"], "no run in no/such/run"),
         (["resume", "no/such/run"], "no run in no/such/run"),
+        (["collect", "no/such/run", "--out", "x.npz"], "no run in no/such/run"),
+        (["collect", "run", "--out", "."], ". exists already; choose another name"),
         (["quickstart", "--data", "no/such/data"], "no condition found"),
         (["inspect", "no/such/file"], "no/such/file: file: does not exist. Fix: check"),
     ],
@@ -117,6 +120,17 @@ def test_train_evaluate_resume(tmp_path, capsys):
     assert cli.main(["evaluate", run, "--episodes", "3", "--no-cache"]) == 0
     out = capsys.readouterr().out
     assert "return  mean" in out and "finished  3 of 3 episodes" in out
+
+    file = str(tmp_path / "data.npz")
+    collect = ["collect", run, run, "--out", file, "--steps", "40", "--noise", "0", "1"]
+    assert cli.main([*collect, "--num-envs", "2", "--no-cache"]) == 0
+    out = capsys.readouterr().out
+    assert "data: 40 steps in" in out and "env cartpole" in out and "noise [0.0, 1.0]" in out
+    assert "load_transitions" in out
+    action = rlax_pref.datasets.load_transitions(file).data.a_tm1
+    assert action.shape == (40,) and set(action[10:20]) == {0, 1}
+    assert cli.main(["inspect", file]) == 0
+    assert capsys.readouterr().out.startswith("data: 40 steps in")
 
     assert cli.main(["resume", run, "--env-steps", "96", "--no-cache"]) == 0
     rows = [json.loads(x) for x in Path(run, "metrics.jsonl").read_text().splitlines()]
