@@ -15,6 +15,7 @@ from rlax_pref.types import Box, Discrete
 SMALL = {"num_envs": 4, "num_steps": 8, "num_epochs": 2, "num_minibatches": 2, "hidden": (8,)}
 SMALL_TOKENS = {"num_envs": 4, "group_size": 2, "network": "table"}
 SMALL_TRANSFORMER = {"network": "transformer", "width": 8, "num_layers": 1, "num_heads": 2}
+SMALL_DENOISING = {"num_envs": 4, "batch_size": 4, "num_steps": 2, "hidden": (8,), "warm_up": 2}
 SMALL_SEGMENTS = {"num_envs": 4, "batch_size": 4, "length": 4, "burn_in": 2, "hidden": (8,)}
 
 # What to call it: the agent, an environment, settings that keep it small.
@@ -22,6 +23,11 @@ AGENTS = {
     "awr, continuous": ("awr", "pendulum", SMALL),
     "awr, discrete": ("awr", "cartpole", SMALL),
     "cpl, discrete": ("cpl", "cartpole", SMALL_SEGMENTS),
+    "dragon": (
+        "dragon",
+        "gaussian_mixture",
+        SMALL_DENOISING | {"group_size": 4, "resample_every": 1},
+    ),
     "grpo, transformer": ("grpo", "addition", SMALL_TOKENS | SMALL_TRANSFORMER),
     "ipl, continuous": (
         "ipl",
