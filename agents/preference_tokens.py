@@ -1,8 +1,8 @@
 """Policies of tokens, trained on preferences between responses.
 
 One agent for a family of methods: the loss, which responses it compares, where they come from and
-what log-ratios are taken to are settings; the loop is `selecting`'s. DPO, IPO, KTO, RAFT, DNO and
-the others are the classes of `configs.preferences`.
+what log-ratios are taken to are settings; the loop is `selecting`'s. Some responses may be a
+teacher's. DPO, IPO, KTO, RAFT, DPA, DNO and the others are the classes of `configs.preferences`.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,13 @@ from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, PyTree, TrainState
 
 from . import responding, selecting
-from .configs.preferences import DPO, PREFERENCE_TOKENS, Loss, Reference, Selection
+from .configs.preferences import DPA, DPO, PREFERENCE_TOKENS, Loss, Reference, Selection
 from .configs.preferences import PreferenceTokens as Config
 from .responding import Responses
-from .selecting import Learner
+from .selecting import Learner, Pairs
+
+Teacher = Callable[[Key, Array], tuple[Array, Array]]
+"""`(key, prompt [Lp]) -> (response [L], mask [L])`."""
 
 for _config in (Config, *PREFERENCE_TOKENS.values()):
     jax.tree_util.register_dataclass(_config)
@@ -41,15 +44,16 @@ class Batch(NamedTuple):
 
     data: Data
     made: policies.Completion  # [B, G]
-    mismatched: Array  # [B, G] log-ratios of responses to another prompt; 0 where no loss asks
+    # The previous prompt's responses, with this one's prompt; 0 where no loss asks:
+    mismatched: Array  # [B, G] their log-ratios
+    elsewhere: Array  # [B, G] what they earn
 
 
-def _pair(batch: Batch) -> tuple[policies.Completion, policies.Completion]:
-    """The preferred and the other responses, `[B]`."""
-    of = lambda index: jax.tree.map(
-        lambda x: jnp.take_along_axis(x, index[:, None], axis=1)[:, 0], batch.made
-    )
-    return of(batch.data.chosen), of(batch.data.rejected)
+def _pair(data: Data, each: PyTree) -> tuple[Any, Any]:
+    """What there is of the preferred and of the other responses, of each `[B, G, ...]`."""
+    rows = jnp.arange(data.chosen.shape[0])
+    of = lambda index: jax.tree.map(lambda x: x[rows, index], each)
+    return of(data.chosen), of(data.rejected)
 
 
 def _win_rate(config: Config, reward: Array) -> Array:
@@ -59,11 +63,24 @@ def _win_rate(config: Config, reward: Array) -> Array:
 
 
 def _kto(config: Config, batch: Batch) -> Array:
-    pair = jnp.stack([side.log_ratio for side in _pair(batch)], axis=1)
+    pair = jnp.stack(_pair(batch.data, batch.made.log_ratio), axis=1)
     point = policies.kto_reference_point(batch.mismatched)
     return policies.kto(
         pair, jnp.broadcast_to(jnp.array([1.0, 0.0]), pair.shape), point, config.beta
     )
+
+
+def _mapl(config: Config, batch: Batch) -> Array:
+    """DPO of responses, and of prompts: which of two does a response answer better?"""
+    pairs = policies.dpo(
+        *_pair(batch.data, batch.made.log_ratio), config.beta, p_first=batch.data.p_first
+    )
+    at_home, reward = (
+        jnp.roll(x, 1, axis=0) for x in (batch.made.log_ratio, batch.data.responses.reward)
+    )
+    better = jnp.sign(reward - batch.elsewhere)  # where prompts are alike nothing is said
+    prompts = policies.mapl(at_home, batch.mismatched, config.beta, p_first=0.5 * (1.0 + better))
+    return pairs + config.prompt_weight * (jnp.abs(better) * prompts).mean(-1)
 
 
 def _nll(config: Config, batch: Batch) -> Array:
@@ -88,6 +105,7 @@ def _dno(config: Config, batch: Batch) -> Array:
 # Losses that see more than a pair: from a minibatch to [B] or [B, G].
 LOSSES: dict[str, Callable[[Config, Batch], Array]] = {
     "kto": _kto,
+    "mapl": _mapl,
     "uft": lambda config, batch: policies.uft(
         batch.made.log_ratio, jnp.clip(batch.data.responses.reward, 0.0, 1.0), config.beta
     ),
@@ -117,7 +135,12 @@ OPTIONS: dict[str, dict[str, str]] = {
 }
 
 
-def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Agent:  # noqa: B008
+def make(
+    env: Any,
+    config: Config = DPO(),  # noqa: B008 (it is frozen)
+    data: Responses | None = None,
+    teacher: Teacher | None = None,
+) -> Agent:
     """Makes the agent.
 
     Args:
@@ -126,16 +149,17 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
       data: `group_size` responses to each of `num_envs` prompts, every leaf leading with `[E, G]`;
         their rewards say which is preferred, and their log-probabilities are those of the policy
         that they are from. By default the first policy makes them.
+      teacher: a better policy, for `demonstrations`; by default the task's own answers.
 
     Returns:
       `Agent(init, step, policy)`. One `step` learns from one minibatch; minibatches take turns. Its
-      metrics have TRL's names: `rewards/margins`, `logps/chosen` ...
+      metrics have TRL's names: `rewards/margins`, `logps/chosen`, `mean_token_accuracy` ...
 
     Raises:
       ValueError: settings do not fit together, or the loss is unknown; the message says which.
     """
     responding.check(env)
-    _check(config, data)
+    _check(env, config, data, teacher)
     network = responding.network(env, config, env.num_tokens)
     optimizer = responding.optimizer(config)
 
@@ -158,10 +182,33 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
             prompt = responding.prompts(env, key_prompt, config.num_envs)
             prompt = jnp.repeat(prompt[:, None], config.group_size, axis=1)
             responses = responding.respond(env, network, params, prompt, key_respond)
+            if config.demonstrations:
+                responses = demonstrate(responses, jax.random.fold_in(key_respond, 1))
         reward, read = responses.reward, jnp.zeros(config.num_envs, jnp.int32)
-        return Data(responses, *selecting.select(config, reward, key_judge), read)
+        select = _lead if config.selection == "lead" else selecting.select
+        return Data(responses, *select(config, reward, key_judge), read)
 
-    def complete(params: PyTree, reference: PyTree, responses: Responses) -> policies.Completion:
+    def demonstrate(responses: Responses, key: Key) -> Responses:
+        """The last of each group become a teacher's."""
+        key_teach, key_score = jax.random.split(key)
+        answer = teacher or (lambda key, prompt: env.answer(prompt))
+        keys = jax.random.split(key_teach, responses.reward.shape)
+        response, mask = jax.vmap(jax.vmap(answer))(keys, responses.prompt)
+        shown = responses._replace(response=response, mask=mask)
+        shown = shown._replace(reward=score(shown, key_score))
+        last = jnp.arange(config.group_size) >= config.group_size - config.demonstrations
+        choose = lambda new, old: jnp.where(last[:, None] if new.ndim == 3 else last, new, old)
+        return jax.tree.map(choose, shown, responses)
+
+    def score(responses: Responses, key: Key) -> Array:
+        keys = jax.random.split(key, responses.reward.shape)
+        score = jax.vmap(jax.vmap(env.score))
+        return score(keys, responses.prompt, responses.response, responses.mask)
+
+    def complete(
+        params: PyTree, reference: PyTree, responses: Responses
+    ) -> tuple[policies.Completion, Array]:
+        """What losses look at, `[B, G]`, and logits, `[B, G, L, K]`."""
         prompt, response, mask = responses.prompt, responses.response, responses.mask
         logits = network.apply(params, prompt, response)
         ref_logits = jax.lax.stop_gradient(network.apply(reference, prompt, response))
@@ -171,20 +218,19 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
                 logits, ref_logits, mask, config.risk, level=config.risk_level
             )
         log_prob, ref_log_prob = (sampling.token_law(x, response)[0] for x in (logits, ref_logits))
-        return policies.completion(log_prob, ref_log_prob, mask, divergence)
+        return policies.completion(log_prob, ref_log_prob, mask, divergence), logits
 
     def loss(params: PyTree, reference: PyTree, data: Data, key: Key) -> tuple[Array, Metrics]:
-        del key  # nothing here is random
         responses = data.responses
-        made = complete(params, reference, responses)
-        mismatched = jnp.zeros(made.log_prob.shape)
-        if config.loss == "kto":  # each prompt with its neighbour's responses
-            elsewhere = jax.tree.map(lambda x: jnp.roll(x, 1, axis=0), responses)
-            mismatched = complete(
-                params, reference, elsewhere._replace(prompt=responses.prompt)
-            ).log_ratio
-        batch = Batch(data, made, jax.lax.stop_gradient(mismatched))
-        chosen, rejected = _pair(batch)
+        made, logits = complete(params, reference, responses)
+        mismatched = elsewhere = jnp.zeros(made.log_prob.shape)
+        if config.loss in ("kto", "mapl"):
+            moved = jax.tree.map(lambda x: jnp.roll(x, 1, axis=0), responses)
+            moved = moved._replace(prompt=responses.prompt)
+            mismatched = complete(params, reference, moved)[0].log_ratio
+            elsewhere = score(moved, key) if config.loss == "mapl" else elsewhere
+        batch = Batch(data, made, mismatched, elsewhere)
+        chosen, rejected = _pair(data, made)
         if config.loss in LOSSES:
             total = LOSSES[config.loss](config, batch).mean()
         else:
@@ -198,6 +244,9 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
         report = reports.pairs(
             chosen.log_prob, rejected.log_prob, chosen.log_ratio, rejected.log_ratio, config.beta
         )
+        report |= reports.pair_tokens(
+            *_pair(data, logits), *_pair(data, responses.response), *_pair(data, responses.mask)
+        )
         return total, report | {"loss": total, "kl": -made.log_ratio.mean()}
 
     def judge(learner: Learner, key: Key) -> Metrics:
@@ -207,11 +256,42 @@ def make(env: Any, config: Config = DPO(), data: Responses | None = None) -> Age
     return Agent(init, step, lambda learner: responding.policy(env, network, learner.params))
 
 
-def _check(config: Config, data: Responses | None) -> None:
+def _lead(config: Config, reward: Array, key: Key) -> Pairs:
+    """One of the pairs of each group that are worth learning from, the teacher's answer last."""
+    pairs = preferences.dno_pairs(
+        reward[:, :-1],
+        reward[:, -1],
+        at_least=config.at_least,
+        gap=config.lead,
+        own_gap=config.own_lead,
+    )
+    pick = jax.random.categorical(key, jnp.where(pairs.keep, 0.0, -jnp.inf))[:, None]
+    chosen, rejected, keep = (jnp.take_along_axis(x, pick, axis=1)[:, 0] for x in pairs)
+    # Where there is none, two that are one and the same teach nothing.
+    return Pairs(chosen, jnp.where(keep, rejected, chosen), 1.0 - 0.5 * ~keep)
+
+
+def _check(env: Any, config: Config, data: Responses | None, teacher: Teacher | None) -> None:
     lookup(dict.fromkeys(get_args(Loss)), config.loss, "loss")
     lookup(dict.fromkeys(get_args(Selection)), config.selection, "selection")
     lookup(dict.fromkeys(get_args(Reference)), config.reference, "reference")
     selecting.check(config)
+    if isinstance(config, DPA) and not hasattr(env, "directions"):
+        raise ValueError(
+            f"{type(env).__name__} has no directions, which dpa follows: choose directed_lock"
+        )
+    if config.demonstrations >= config.group_size:
+        raise ValueError(
+            f"demonstrations={config.demonstrations} of group_size={config.group_size}: "
+            "at least one response must be the policy's own"
+        )
+    if config.demonstrations and teacher is None and not hasattr(env, "answer"):
+        raise ValueError(
+            f"demonstrations={config.demonstrations}: {type(env).__name__} has no answers; "
+            "give a teacher"
+        )
+    if config.selection == "lead" and config.demonstrations != 1:
+        raise ValueError("selection='lead' compares with one answer of a teacher: demonstrations=1")
     wanted = (config.num_envs, config.group_size)
     if data is not None and data.reward.shape != wanted:
         raise ValueError(

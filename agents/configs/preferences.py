@@ -32,6 +32,7 @@ Loss = Literal[
     "orpo",
     "simpo",
     "sft",
+    "mapl",
     "kto",
     "uft",
     "nll",
@@ -40,7 +41,7 @@ Loss = Literal[
     "gpo",
     "sppo",
 ]
-Selection = Literal["pair", "best_and_worst"]
+Selection = Literal["pair", "best_and_worst", "lead"]
 Reference = Literal["first", "previous", "slow", "soup"]
 Risk = Literal["kl", "tail_sum", "cvar", "entropic"]
 
@@ -57,6 +58,8 @@ class PreferenceTokens(TokenPolicy):
     """Responses to each prompt."""
     batch_size: int = static(64)
     """Prompts of a step; must divide num_envs."""
+    demonstrations: int = static(0)
+    """How many of them, the last ones, are a teacher's instead of the policy's."""
     resample_every: int = static(0)
     """Steps after which the policy answers new prompts, which replace the data; 0: never."""
     num_judged: int = static(32)
@@ -67,10 +70,17 @@ class PreferenceTokens(TokenPolicy):
     """Of a judge who errs, in units of reward: the Bradley-Terry model."""
 
     loss: Loss = static("sigmoid")
-    """Of pairs, by its name in TRL; or kto (thumbs), uft (scores), nll (the best is imitated),
-    brain (a posterior), gpo (scores), dno or sppo (win rates)."""
+    """Of pairs, by its name in TRL; or mapl (of prompts as well), kto (thumbs), uft (scores), nll
+    (the best is imitated), brain (a posterior), gpo (scores), dno or sppo (win rates)."""
     selection: Selection = static("pair")
-    """Which two of a prompt's responses make a pair: the first two, or the best and the worst."""
+    """Which two of a prompt's responses make a pair: the first two, the best and the worst, or any
+    two of which the better is good enough, and better by enough (lead)."""
+    at_least: float = 0.8
+    """What the better must earn (lead)."""
+    lead: float = 0.4
+    """How much more than the worse, if it is the teacher's (lead)."""
+    own_lead: float = 0.2
+    """The same if it is the policy's own (lead)."""
     reference: Reference = static("first")
     """What log-ratios are taken to: the first policy, that which sampled the data (previous), a
     slow copy, or the mean of two first policies (soup)."""
@@ -90,6 +100,8 @@ class PreferenceTokens(TokenPolicy):
     """Weight of the divergence that the other lost (tdpo2)."""
     discopop_tau: float = 0.05
     """How soon its exponential takes over (discopop)."""
+    prompt_weight: float = 1.0
+    """What choices between prompts weigh beside those between responses (mapl)."""
     risk: Risk = static("kl")
     """How a divergence is measured at each token (tdpo1, tdpo2)."""
     risk_level: float = 1.0
@@ -238,10 +250,24 @@ class KTO(PreferenceTokens):
 
 
 @dataclasses.dataclass(frozen=True)
-class UFT(PreferenceTokens):
-    """Unified fine-tuning (Wang et al., 2024, arXiv:2410.21438)."""
+class UNA(PreferenceTokens):
+    """Unified alignment: scores are regressed (Wang et al., 2024, arXiv:2408.15339)."""
 
     loss: Loss = static("uft")
+
+
+@dataclasses.dataclass(frozen=True)
+class UFT(UNA):
+    """Unified fine-tuning: scores and demonstrations (Wang et al., 2024, arXiv:2410.21438)."""
+
+    demonstrations: int = static(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class MAPL(PreferenceTokens):
+    """Multi-level aware preference learning (Sun et al., 2025, arXiv:2505.12845)."""
+
+    loss: Loss = static("mapl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,6 +287,14 @@ class RAFT(PreferenceTokens):
 
 
 @dataclasses.dataclass(frozen=True)
+class DPA(RAFT):
+    """Directional preference alignment (Wang et al., 2024, arXiv:2402.18571).
+
+    RAFT where prompts say what matters how much, and scores are along that direction.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
 class BRAIn(PreferenceTokens):
     """Bayesian reward-conditioned amortised inference (Pandey et al., 2024, arXiv:2402.02479)."""
 
@@ -276,6 +310,17 @@ class DNO(PreferenceTokens):
     group_size: int = static(4)
     resample_every: int = static(4)
     loss: Loss = static("dno")
+    reference: Reference = static("previous")
+
+
+@dataclasses.dataclass(frozen=True)
+class DNOPrct(PreferenceTokens):
+    """DNO in practice, with a teacher's answers (Rosset et al., 2024, arXiv:2404.03715)."""
+
+    group_size: int = static(6)
+    demonstrations: int = static(1)
+    resample_every: int = static(4)
+    selection: Selection = static("lead")
     reference: Reference = static("previous")
 
 
@@ -313,11 +358,15 @@ PREFERENCE_TOKENS: dict[str, type] = {
     "ra_dpo": RaDPO,
     "token_cpl": TokenCPL,
     "kto": KTO,
+    "mapl": MAPL,
+    "una": UNA,
     "uft": UFT,
     "salsa": SALSA,
     "raft": RAFT,
+    "dpa": DPA,
     "brain": BRAIn,
     "dno": DNO,
+    "dno_prct": DNOPrct,
     "gpo": GPO,
     "sppo": SPPO,
 }

@@ -13,6 +13,7 @@ Of a critic
 
 Of pairs of responses:
   pairs                 rewards, margins, accuracies and log-probabilities, by TRL's names
+  pair_tokens           entropies, accuracies and logits of their tokens, the same
   perplexity_accuracy   the share of better answers that surprise less
 
 Of sets of samples:
@@ -66,7 +67,7 @@ from rlax_pref.metrics._off_policy import (
     stationary_is,
     trajectory_is,
 )
-from rlax_pref.metrics._pairs import pairs, perplexity_accuracy
+from rlax_pref.metrics._pairs import pair_tokens, pairs, perplexity_accuracy
 from rlax_pref.metrics._scaled_return import scaled_return
 from rlax_pref.metrics._sets import frechet_distance, moments, vendi
 from rlax_pref.metrics._sharpe_ratio import regret_at_k, sharpe_ratio, top_k_values
@@ -91,6 +92,7 @@ __all__ = [
     "minimax_weight",
     "moments",
     "normalized_score",
+    "pair_tokens",
     "pairs",
     "per_decision_is",
     "perplexity_accuracy",

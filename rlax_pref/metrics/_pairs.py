@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from rlax_pref import statistics
 from rlax_pref._shapes import assert_like
 from rlax_pref.types import Array, Metrics, Numeric
 
@@ -51,6 +52,56 @@ def pairs(
         "logps/rejected": rejected_log_prob,
     }
     return {name: jax.lax.stop_gradient(jnp.mean(x)) for name, x in reported.items()}
+
+
+def pair_tokens(
+    chosen_logits: Array,
+    rejected_logits: Array,
+    chosen: Array,
+    rejected: Array,
+    chosen_mask: Array,
+    rejected_mask: Array,
+) -> Metrics:
+    """What to log of the tokens of pairs, by TRL's names (von Werra et al., 2020).
+
+    `entropy` of the law of a token, over both responses; `mean_token_accuracy`, how often the
+    likeliest token is that of the preferred response; `logits/chosen` and `logits/rejected`, means
+    over the vocabulary, of which only changes mean something.
+
+    Args:
+      chosen_logits: `[..., L, K]` at the tokens of the preferred responses.
+      rejected_logits: `[..., L, K]` the same of the others.
+      chosen: `[..., L]` int, tokens of the preferred responses.
+      rejected: `[..., L]` int, tokens of the others.
+      chosen_mask: `[..., L]` 1 on the tokens of a response.
+      rejected_mask: `[..., L]` the same of the others.
+
+    Returns:
+      `{name: []}`, detached: means over all tokens of the batch; 0 where there are none.
+
+    Raises:
+      AssertionError: while tracing, naming the argument whose shape differs.
+    """
+    assert_like(
+        "pair_tokens",
+        chosen=chosen,
+        rejected=rejected,
+        chosen_mask=chosen_mask,
+        rejected_mask=rejected_mask,
+        chosen_logits=chosen_logits[..., 0],
+        rejected_logits=rejected_logits[..., 0],
+    )
+    mean = statistics.masked_mean
+    both = jnp.stack([chosen_logits, rejected_logits])
+    entropy = -jnp.sum(jax.nn.softmax(both) * jax.nn.log_softmax(both), axis=-1)
+    right = (jnp.argmax(chosen_logits, -1) == chosen).astype(jnp.float32)
+    reported = {
+        "entropy": mean(entropy, jnp.stack([chosen_mask, rejected_mask])),
+        "mean_token_accuracy": mean(right, chosen_mask),
+        "logits/chosen": mean(chosen_logits.mean(-1), chosen_mask),
+        "logits/rejected": mean(rejected_logits.mean(-1), rejected_mask),
+    }
+    return {name: jax.lax.stop_gradient(x) for name, x in reported.items()}
 
 
 def perplexity_accuracy(chosen: Array, rejected: Array) -> Array:

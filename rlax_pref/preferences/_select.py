@@ -115,7 +115,8 @@ def dno_pairs(
     lead = every[..., chosen] - every[..., rejected]
     enough = jnp.broadcast_to(jnp.where(chosen == num - 1, gap, own_gap), lead.shape)
     two = jnp.broadcast_to(chosen != rejected, lead.shape)
-    keep = (every[..., chosen] >= at_least) & (lead >= enough) & two
+    rounding = 1e-6  # 0.9 leads 0.5 by 0.4
+    keep = (every[..., chosen] >= at_least - rounding) & (lead >= enough - rounding) & two
     return SelectedPairs(
         jnp.broadcast_to(chosen, keep.shape), jnp.broadcast_to(rejected, keep.shape), keep
     )

@@ -1,16 +1,20 @@
 """The agent of preferences between responses: every configuration fits together, and learns."""
 
+import dataclasses
 import itertools
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlax_pref import agents, envs
+from rlax_pref import agents, envs, preferences
 from rlax_pref.agents import preference_tokens, runner
 from rlax_pref.agents.configs import PREFERENCE_TOKENS
+from rlax_pref.agents.configs.preferences import Loss
 from rlax_pref.agents.responding import Responses
+from rlax_pref.policies._pairwise import PAIRWISE, RANKED
 
 SMALL = {
     "network": "table",
@@ -20,6 +24,8 @@ SMALL = {
     "num_judged": 64,
 }
 TRL = {f"rewards/{x}" for x in ("chosen", "rejected", "margins", "accuracies")}
+TRL |= {f"{x}/{side}" for x in ("logps", "logits") for side in ("chosen", "rejected")}
+TRL |= {"entropy", "mean_token_accuracy"}
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +40,27 @@ def make(name, env, data=None, **settings):
     return preference_tokens.make(env, agents.config_from(name, SMALL | settings), data)
 
 
+def given(env, prompt, response, reward):
+    """A data set of responses [E, G, L] with rewards [E, G]."""
+    shape = response.shape
+    return Responses(
+        prompt=jnp.broadcast_to(prompt, (*shape[:2], 1)),
+        response=response,
+        mask=jnp.ones(shape, bool),
+        log_prob=jnp.full(shape, -np.log(env.num_tokens), jnp.float32),
+        entropy=jnp.full(shape, np.log(env.num_tokens), jnp.float32),
+        reward=jnp.asarray(reward, jnp.float32),
+    )
+
+
+def train(agent, num_steps):
+    return jax.jit(lambda key: runner.run(agent, agent.init(key), num_steps))(jax.random.key(0))
+
+
 @pytest.mark.parametrize("name", PREFERENCE_TOKENS)
 def test_every_method_fits_together(name, lock):
     """Traced, not run: all settings are known, and a step keeps the shape of the state."""
-    agent = make(name, lock)
+    agent = make(name, envs.make("directed_lock") if name == "dpa" else lock)
     state = jax.eval_shape(agent.init, jax.random.key(0))
     after, metrics = jax.eval_shape(agent.step, state)
     shape = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)
@@ -45,11 +68,21 @@ def test_every_method_fits_together(name, lock):
     assert {"return", "loss", "kl", "grad_norm"} | TRL <= metrics.keys()
 
 
-@pytest.mark.parametrize("name", ["dpo", "kto", "raft"])
+def test_every_loss_fits_together(lock):
+    """By its name in TRL, or in the agent."""
+    known = {*PAIRWISE, *RANKED, *preference_tokens.LOSSES} - {"aot_pair"}
+    assert set(get_args(Loss)) == known
+    for loss in ("sigmoid_norm", "aot_unpaired", "apo_down", "sppo_hard", "sft"):
+        agent = make("dpo", lock, loss=loss)
+        state = jax.eval_shape(agent.init, jax.random.key(0))
+        assert jax.eval_shape(agent.step, state)[1]["loss"].shape == ()
+
+
+@pytest.mark.parametrize("name", ["dpo", "kto", "raft", "aot", "apo", "dno_prct"])
 def test_learns_from_preferences(name, lock):
     """A random policy earns a third of a point."""
     agent = make(name, lock)
-    metrics = jax.jit(lambda key: runner.run(agent, agent.init(key), 60))(jax.random.key(0))[1]
+    metrics = train(agent, 60)[1]
     earned = np.asarray(metrics["return"])
     assert earned[0] < 0.45 and earned[-5:].mean() > 0.6
     assert metrics["rewards/margins"][-1] > metrics["rewards/margins"][0]
@@ -58,7 +91,7 @@ def test_learns_from_preferences(name, lock):
 def test_first_step_of_dpo_is_at_the_reference(lock):
     """Log-ratios are 0 there: the loss is log 2."""
     agent = make("dpo", lock)
-    _, metrics = jax.jit(agent.step)(agent.init(jax.random.key(0)))
+    metrics = jax.tree.map(lambda x: x[0], train(agent, 1)[1])
     np.testing.assert_allclose(metrics["loss"], np.log(2), rtol=1e-6)
     assert metrics["rewards/margins"] == 0 and metrics["rewards/accuracies"] == 0
 
@@ -67,17 +100,10 @@ def test_data_of_ones_own(lock):
     """The response that earns more becomes likelier, and the other less likely."""
     num = SMALL["num_envs"]
     tokens = jnp.stack([jnp.zeros(4, jnp.int32), jnp.ones(4, jnp.int32)])
-    shape = (num, 2, 4)
-    data = Responses(
-        prompt=jnp.broadcast_to(lock.prompts(), (num, 2, 1)),
-        response=jnp.broadcast_to(tokens, shape),
-        mask=jnp.ones(shape, bool),
-        log_prob=jnp.full(shape, -np.log(3.0), jnp.float32),
-        entropy=jnp.full(shape, np.log(3.0), jnp.float32),
-        reward=jnp.tile(jnp.array([0.0, 1.0]), (num, 1)),
-    )
+    reward = jnp.tile(jnp.array([0.0, 1.0]), (num, 1))
+    data = given(lock, lock.prompts(), jnp.broadcast_to(tokens, (num, 2, 4)), reward)
     agent = make("dpo", lock, data)
-    state = agent.init(jax.random.key(0))
+    state = jax.jit(agent.init)(jax.random.key(0))
     assert (state.actor.chosen == 1).all() and (state.actor.rejected == 0).all()
     state, _ = jax.jit(lambda s: runner.run(agent, s, 20))(state)
     table = state.learner.params["table"][0, :, 0]
@@ -88,7 +114,7 @@ def test_data_of_ones_own(lock):
 def test_new_data_take_turns(lock):
     """Every third step begins with fresh responses, and the reference moves to who made them."""
     agent = make("dno", lock, resample_every=3)
-    step, state = jax.jit(agent.step), agent.init(jax.random.key(0))
+    step, state = jax.jit(agent.step), jax.jit(agent.init)(jax.random.key(0))
     seen, references = [], []
     for _ in range(7):
         state, _ = step(state)
@@ -99,6 +125,72 @@ def test_new_data_take_turns(lock):
     assert fresh == moved == [False, False, True, False, False, True]
 
 
+def test_mapl_learns_from_prompts():
+    """Both responses to a prompt are the same, so that pairs of responses say nothing."""
+    env = envs.make("token_lock", num_prompts=2, max_length=2, num_tokens=2, critical=(0, 1))
+    accepted = jnp.array([[[0, 0]], [[1, 1]]], jnp.int32)  # of each lock
+    env = dataclasses.replace(env, accepted=accepted)
+    which = jnp.arange(SMALL["num_envs"]) % 2
+    response = jnp.repeat(accepted[which], 2, axis=1)
+    data = given(env, env.prompts()[which][:, None], response, jnp.ones((64, 2)))
+    table = {}
+    for name in ("dpo", "mapl"):
+        state, _ = train(make(name, env, data), 20)
+        table[name] = np.asarray(state.learner.params["table"][:, :, 0])
+    assert not table["dpo"].any()
+    assert (table["mapl"][0, :, 0] > table["mapl"][0, :, 1]).all()
+    assert (table["mapl"][1, :, 1] > table["mapl"][1, :, 0]).all()
+
+
+def test_uft_learns_from_demonstrations_and_scores():
+    """Of a lock that one response in 3^6 opens, scores alone never say how."""
+    env = envs.make("token_lock", num_prompts=2, max_length=6, num_tokens=3, critical=range(6))
+    earned = {
+        name: np.asarray(train(make(name, env), 40)[1]["return"][-5:]).mean()
+        for name in ("una", "uft")
+    }
+    assert earned["una"] < 0.05 and earned["uft"] > 0.8
+
+
+def test_a_teacher_of_ones_own(lock):
+    """Its responses are the last of each group, scored like the others."""
+    settings = agents.config_from("dno_prct", SMALL)
+    answer = lock.accepted[0, 0].at[1].add(1) % 3  # half right
+    teacher = lambda key, prompt: (answer, jnp.ones(4, bool))
+    state = jax.jit(preference_tokens.make(lock, settings, teacher=teacher).init)(jax.random.key(0))
+    responses = state.actor.responses
+    assert (responses.response[:, -1] == answer).all()
+    assert (responses.reward[:, -1] == 0.5).all() and (responses.entropy[:, -1] >= 0).all()
+    assert (responses.response[:, :-1] != answer).any((1, 2)).all()
+
+
+def test_pairs_of_which_the_better_leads():
+    """Good enough, and better by enough; two that are one where there are none."""
+    config = agents.config_from("dno_prct", {})
+    reward = jnp.array([[0.5, 0.1, 0.0, 0.9], [0.9, 0.6, 0.95, 0.8], [0.3, 0.3, 0.7, 0.7]])
+    keys = jax.random.split(jax.random.key(0), 200)
+    pairs = jax.vmap(lambda key: preference_tokens._lead(config, reward, key))(keys)
+    found = [
+        set(zip(*(np.asarray(x)[:, row].tolist() for x in pairs[:2]), strict=True))
+        for row in range(3)
+    ]
+    assert found[:2] == [{(3, 0), (3, 1), (3, 2)}, {(0, 1), (2, 1)}]
+    assert all(chosen == rejected for chosen, rejected in found[2])
+    np.testing.assert_array_equal(pairs.p_first[0], [1, 1, 0.5])
+
+
+def test_dpa_follows_directions():
+    """One policy opens each lock with the key that its prompt asks for."""
+    env = envs.make("directed_lock", num_prompts=1, max_length=2, critical=(0, 1))
+    state, _ = train(make("dpa", env), 100)
+    chance = jax.nn.softmax(state.learner.params["table"][:, :, 0])  # [D, L, K]
+    keys = jnp.stack([task.accepted[0, 0] for task in env.tasks])  # [M, L]
+    rewards = chance[:, jnp.arange(2), keys].mean(-1)  # [D, M]
+    earned = preferences.along(rewards, env.directions)
+    # The best policy that does not know the direction earns 1/2, 0.71 and 1/2 of these.
+    assert earned[0] > 0.9 and earned[1] > 0.6 and earned[2] > 0.9
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -107,8 +199,17 @@ def test_new_data_take_turns(lock):
         ({"selection": "best"}, "Unknown selection 'best'"),
         ({"batch_size": 48}, "num_envs=64 must be a multiple of batch_size=48"),
         ({"group_size": 1}, "preferences are between two or more"),
+        ({"demonstrations": 2}, "at least one response must be the policy's own"),
+        ({"selection": "lead"}, "selection='lead' compares with one answer of a teacher"),
     ],
 )
 def test_says_what_does_not_fit(settings, message, lock):
     with pytest.raises(ValueError, match=message):
         make("dpo", lock, **settings)
+
+
+def test_says_what_a_task_lacks(lock):
+    with pytest.raises(ValueError, match="TokenLock has no directions, which dpa follows"):
+        make("dpa", lock)
+    with pytest.raises(ValueError, match="SoftTree has no answers; give a teacher"):
+        make("uft", envs.make("soft_tree"))
