@@ -8,7 +8,7 @@ Each folder answers one question, and its contents page lists the methods:
   preferences   how do people choose between segments?
   rewards       what is rewarded?
   metrics       how good is it?
-  datasets      what did people say? (readers of published files)
+  datasets      what did people say, and what was done before? (readers of published files)
   envs          where does it act?
   agents        whole training methods, and the runner that drives them all
 

@@ -93,8 +93,9 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def check_size(path: Path, size: int, most: int = MAX_BYTES) -> None:
+def check_size(path: Path, size: int, most: int | None = None) -> None:
     """Raises `DataError` if a file claims to hold more bytes than is sensible."""
+    most = MAX_BYTES if most is None else most
     if size > most:
         fail(path, "file", f"unpacks to more than {most} bytes", "split it, if it is sound")
 
@@ -176,7 +177,7 @@ def _json(where: str, data: bytes) -> Any:
 
 
 def read_arrays(
-    path: Path, only: Collection[str] | None = None, max_bytes: int = MAX_BYTES
+    path: Path, only: Collection[str] | None = None, max_bytes: int | None = None
 ) -> dict[str, np.ndarray]:
     """The arrays of an `.npz`, or the one of an `.npy` or `.npy.gz`, under the name "array".
 
@@ -185,7 +186,7 @@ def read_arrays(
     Args:
       path: the file.
       only: of an `.npz`, the arrays that are wanted, as far as they are there; by default all.
-      max_bytes: the most that they may unpack to.
+      max_bytes: the most that they may unpack to; by default `MAX_BYTES`.
 
     Raises:
       DataError: there is no such file, it is damaged, or it holds anything but plain arrays.

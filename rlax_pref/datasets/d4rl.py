@@ -15,8 +15,9 @@ There are two views of it, as in the library of that name:
               row is there but not valid
 
 Returns of the first view miss the last reward of every trajectory that timed out; the second has
-it. Where the file has no `timeouts`, trajectories are cut when they have `max_episode_steps` rows.
-(The library counts one row too many after a termination, so there it cuts a row too early.)
+it, and so alone is scored. Where the file has no `timeouts`, trajectories are cut when they have
+`max_episode_steps` rows. (The library counts one row too many after a termination, and so cuts the
+next trajectory a row too early.)
 
 `save` writes such a file with `next_observations`: of it the sequence view loses nothing.
 """
@@ -90,7 +91,7 @@ def load(
         valid=valid[kept.row],
     )
     about = _about(arrays)
-    known = None if about else references(path.stem)
+    known = references(path.stem) if view == "sequence" and not about else None
     return Loaded(data, report(path.stem, data, references=known, about=about))
 
 

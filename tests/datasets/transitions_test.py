@@ -1,4 +1,4 @@
-"""The same behaviour in every layout is the same steps, whichever reader is found out to read it."""
+"""The same behaviour in every layout is the same steps, and the layout is found out."""
 
 import jax
 import jax.numpy as jnp
@@ -97,7 +97,7 @@ def test_inspect_knows_them(toy, name, what):
 
 def test_a_part_of_a_data_set_is_not_all_of_it(toy):
     folder, _ = toy
-    with pytest.raises(DataError, match="part of a data set of Minari. Fix: give its directory"):
+    with pytest.raises(DataError, match=r"part of a data set of Minari\. Fix: give its directory"):
         inspect(folder / "minari" / "data" / "main_data.hdf5")
 
 
@@ -109,5 +109,5 @@ def test_what_holds_no_steps(tmp_path):
     (tmp_path / "rows.jsonl").write_text("{}")
     np.savez(tmp_path / "none.npz", X=np.ones(1))
     for name in ("none.npz", "rows.jsonl", "folder"):
-        with pytest.raises(DataError, match="holds no steps that can be read. Fix: give"):
+        with pytest.raises(DataError, match=r"holds no steps that can be read\. Fix: give"):
             load_transitions(tmp_path / name)
