@@ -51,9 +51,8 @@ class Batch(NamedTuple):
 
 def _pair(data: Data, each: PyTree) -> tuple[Any, Any]:
     """What there is of the preferred and of the other responses, of each `[B, G, ...]`."""
-    rows = jnp.arange(data.chosen.shape[0])
-    of = lambda index: jax.tree.map(lambda x: x[rows, index], each)
-    return of(data.chosen), of(data.rejected)
+    of = jax.vmap(lambda group, index: jax.tree.map(lambda x: x[index], group))
+    return of(each, data.chosen), of(each, data.rejected)
 
 
 def _win_rate(config: Config, reward: Array) -> Array:

@@ -13,6 +13,14 @@ from rlax_pref.agents import runner
 from rlax_pref.types import Box, Discrete
 
 SMALL = {"num_envs": 4, "num_steps": 8, "num_epochs": 2, "num_minibatches": 2, "hidden": (8,)}
+SMALL_STORE = {
+    "num_envs": 4,
+    "num_updates": 2,
+    "batch_size": 8,
+    "capacity": 64,
+    "warm_up": 16,
+    "hidden": (8,),
+}
 SMALL_TOKENS = {"num_envs": 4, "group_size": 2, "network": "table"}
 SMALL_TRANSFORMER = {"network": "transformer", "width": 8, "num_layers": 1, "num_heads": 2}
 SMALL_DENOISING = {"num_envs": 4, "batch_size": 4, "num_steps": 2, "hidden": (8,), "warm_up": 2}
@@ -28,6 +36,12 @@ AGENTS = {
         "gaussian_mixture",
         SMALL_DENOISING | {"group_size": 4, "resample_every": 1},
     ),
+    "dno_prct, table": (
+        "dno_prct",
+        "token_lock",
+        SMALL_TOKENS | {"group_size": 3, "batch_size": 4, "num_judged": 4, "resample_every": 2},
+    ),
+    "dqn, discrete": ("dqn", "cartpole", SMALL_STORE),
     "grpo, transformer": ("grpo", "addition", SMALL_TOKENS | SMALL_TRANSFORMER),
     "ipl, continuous": (
         "ipl",
@@ -37,6 +51,9 @@ AGENTS = {
     "oreo, table": ("oreo", "token_lock", {"num_envs": 4, "batch_size": 4, "network": "table"}),
     "ppo, continuous": ("ppo", "pendulum", SMALL),
     "ppo, discrete": ("ppo", "cartpole", SMALL | {"normalize_reward": False}),
+    "rainbow, discrete": ("rainbow", "cartpole", SMALL_STORE | {"num_atoms": 5}),
+    "sac, continuous": ("sac", "pendulum", SMALL_STORE | {"normalize_obs": True}),
+    "td3_bc, continuous": ("td3_bc", "pendulum", SMALL_STORE),
     "token_ppo, table": ("token_ppo", "token_lock", SMALL_TOKENS | {"num_minibatches": 1}),
     "trpo, continuous": ("trpo", "pendulum", SMALL),
     "trpo, discrete": ("trpo", "cartpole", SMALL),
