@@ -5,6 +5,10 @@
   vmpo     on-policy maximum a posteriori optimisation
   awr      advantage-weighted regression, on policy
 
+  dqn      deep Q-networks and what was put on top of them: rainbow
+  sac      soft actor-critic
+  td3      twin delayed deterministic policy gradients: td3_bc
+
   preference_segments  from choices between segments of behaviour: cpl, cpl_kl, ipl, segment_bc
 
   denoising  policies that denoise, from preferences between actions: d3po, prdp, dragon ...
@@ -16,7 +20,8 @@
 `make(name, env)` knows all of them, each method of the last five under its own name.
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
-`on_policy` (what the first four share), `acting` (stepping many environments with a tally of
+`on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
+share, online and offline), `acting` (stepping many environments with a tally of
 episodes), `selecting` (sample, score, select, learn: the loop of preferences between samples),
 `responding` (what agents of tokens share) and `configs` (what can be chosen).
 """

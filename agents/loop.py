@@ -217,7 +217,7 @@ def evaluate(env: Env, policy: Policy, key: Key, num_episodes: int, max_steps: i
         key_act, key_step = jax.random.split(jax.random.fold_in(key, t))
         memory, action = policy.act(memory, obs, key_act)
         state, timestep = env.step(key_step, state, action)
-        return state, memory, timestep
+        return state, policy.observe(memory, timestep), timestep
 
     def step(carry: Any) -> Any:
         t, states, memories, obs, episodes = carry

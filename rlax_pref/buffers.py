@@ -60,8 +60,8 @@ def init(example: PyTree, num_envs: int, capacity: int) -> Replay:
     )
 
 
-def from_rows(data: PyTree, num_envs: int) -> Replay:
-    """Makes a full buffer of data that are there already, to learn offline as if online.
+def from_rows(data: PyTree, num_envs: int, capacity: int = 0) -> Replay:
+    """Makes a buffer of data that are there already, to learn offline as if online.
 
     Rows stay in order, so windows of them do, too: each ring gets a stretch, and the last one is
     filled up with zeros, which no `valid_t` calls valid.
@@ -69,6 +69,7 @@ def from_rows(data: PyTree, num_envs: int) -> Replay:
     Args:
       data: `[N, ...]` transitions, in the order in which they happened.
       num_envs: E, rings to share them out to.
+      capacity: transitions kept per environment, where that is more than its share of the data.
 
     Raises:
       ValueError: `num_envs` is not positive, or more than there are rows.
@@ -76,14 +77,16 @@ def from_rows(data: PyTree, num_envs: int) -> Replay:
     num_rows = jax.tree.leaves(data)[0].shape[0]
     if not 1 <= num_envs <= num_rows:
         raise ValueError(f"buffers.from_rows: num_envs={num_envs} must be within 1 and {num_rows}")
-    capacity = -(-num_rows // num_envs)
+    size = -(-num_rows // num_envs)
+    capacity = max(capacity, size)
 
     def share(x: Array) -> Array:
-        pad = [(0, num_envs * capacity - num_rows)] + [(0, 0)] * (x.ndim - 1)
-        return jnp.pad(x, pad).reshape(num_envs, capacity, *x.shape[1:])
+        pad = [(0, num_envs * size - num_rows)] + [(0, 0)] * (x.ndim - 1)
+        rows = jnp.pad(x, pad).reshape(num_envs, size, *x.shape[1:])
+        return jnp.pad(rows, [(0, 0), (0, capacity - size)] + [(0, 0)] * (x.ndim - 1))
 
     zero = jnp.zeros(num_envs, jnp.int32)
-    return Replay(jax.tree.map(share, data), cursor=zero, size=zero + capacity)
+    return Replay(jax.tree.map(share, data), cursor=zero + size % capacity, size=zero + size)
 
 
 def add(replay: Replay, transition: PyTree) -> Replay:

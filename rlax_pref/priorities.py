@@ -74,6 +74,20 @@ def add(priorities: Priorities, replay: Replay, length: int = 1) -> Priorities:
     return priorities._replace(tree=tree)
 
 
+def from_rows(replay: Replay, length: int = 1) -> Priorities:
+    """All rows of a buffer that was made of data alike: priority 1.
+
+    Args:
+      replay: the buffer; its oldest row is row 0.
+      length: steps of the windows that are drawn.
+    """
+    num_envs, capacity = jax.tree.leaves(replay.data)[0].shape[:2]
+    order, row = init(num_envs, capacity), jnp.arange(capacity)
+    whole = row < replay.size[:, None] - length + 1
+    rows = jnp.broadcast_to(row, whole.shape)
+    return order._replace(tree=jax.vmap(_set)(order.tree, rows, whole.astype(jnp.float32)))
+
+
 def update(priorities: Priorities, row: Array, priority: Array) -> Priorities:
     """Changes priorities, and remembers the largest.
 

@@ -115,11 +115,13 @@ class Policy(NamedTuple):
     """A way to act. `memory` is `()` where the policy has none.
 
     `init(key) -> memory` begins an episode; `act(memory, obs, key) -> (memory, action)` takes one
-    observation, unbatched: `jax.vmap` it for more.
+    observation, unbatched: `jax.vmap` it for more. `observe(memory, timestep) -> memory` takes in
+    what the action brought, for policies that go by their rewards.
     """
 
     init: Callable[[Key], Any]
     act: Callable[[Any, Array, Key], tuple[Any, Array]]
+    observe: Callable[[Any, TimeStep], Any] = lambda memory, timestep: memory
 
 
 class Agent(NamedTuple):

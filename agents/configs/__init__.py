@@ -1,6 +1,7 @@
 """What can be chosen, agent by agent.
 
-  control       agents that act in environments step by step
+  control       agents that act in environments step by step, and learn from what they just did
+  off_policy    the same, and learn from steps that were stored or given
   tokens        agents that answer prompts, and learn from what their responses earn
   preferences   the same, from preferences between responses
   segments      agents that act, and learn from choices between segments of behaviour
@@ -14,6 +15,7 @@ by `static` shape the program.
 
 from .control import AWR, CONTROL, PPO, TRPO, VMPO, OnPolicy
 from .denoising import DENOISING, Denoising
+from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
 from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
@@ -22,22 +24,35 @@ __all__ = [
     "AGENTS",
     "AWR",
     "DENOISING",
+    "DQN",
     "OFFLINE_TOKENS",
+    "OFF_POLICY",
     "PPO",
     "PREFERENCE_SEGMENTS",
     "PREFERENCE_TOKENS",
+    "SAC",
+    "TD3",
+    "TD3BC",
     "TOKENS",
     "TRPO",
     "VMPO",
     "Denoising",
+    "OffPolicy",
     "OfflineTokens",
     "OnPolicy",
     "PreferenceSegments",
     "PreferenceTokens",
+    "Rainbow",
     "Tokens",
 ]
 
 AGENTS: dict[str, type] = (
-    CONTROL | PREFERENCE_SEGMENTS | DENOISING | TOKENS | OFFLINE_TOKENS | PREFERENCE_TOKENS
+    CONTROL
+    | OFF_POLICY
+    | PREFERENCE_SEGMENTS
+    | DENOISING
+    | TOKENS
+    | OFFLINE_TOKENS
+    | PREFERENCE_TOKENS
 )
 """Names of agents, and the settings each of them has."""

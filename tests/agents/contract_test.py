@@ -41,7 +41,6 @@ AGENTS = {
         "token_lock",
         SMALL_TOKENS | {"group_size": 3, "batch_size": 4, "num_judged": 4, "resample_every": 2},
     ),
-    "dqn, discrete": ("dqn", "cartpole", SMALL_STORE),
     "grpo, transformer": ("grpo", "addition", SMALL_TOKENS | SMALL_TRANSFORMER),
     "ipl, continuous": (
         "ipl",

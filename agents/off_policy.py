@@ -1,0 +1,407 @@
+"""What all agents that learn from stored steps share, online and offline: all but how they learn.
+
+Each of them keeps what its environments went through, or what others did, and learns from
+minibatches of it. `make` builds the agent; a method brings its networks, what it reads of a stored
+row, how it learns from a minibatch and how it acts. Offline is the same with data given and
+`collect=False`: the policy then acts only to report how good it is.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rlax_pref import buffers, networks, priorities, statistics, transitions
+from rlax_pref.envs import AutoReset
+from rlax_pref.envs.check import sample_action
+from rlax_pref.names import lookup
+from rlax_pref.types import (
+    Agent,
+    Array,
+    Box,
+    Discrete,
+    Env,
+    Key,
+    Metrics,
+    Numeric,
+    Policy,
+    PyTree,
+    TrainState,
+    Transition,
+)
+
+from . import acting, responding
+from .configs.off_policy import OffPolicy as Config
+from .configs.off_policy import Replay
+
+
+class Learner(NamedTuple):
+    """What is learned; equal on all devices."""
+
+    params: Mapping[str, PyTree]  # of each network
+    optimizer: Mapping[str, optax.OptState]
+    target: Mapping[str, PyTree]  # slow copies of some of them
+    obs: statistics.Moments  # of what was stored
+
+
+class Actor(NamedTuple):
+    """Where the environments stand and what was stored; every leaf leads with `[E]`."""
+
+    acting: acting.Acting
+    memory: Any  # of the policy that acts
+    replay: buffers.Replay
+    order: priorities.Priorities | None  # how likely each row is to be drawn
+
+
+class Method(NamedTuple):
+    """What sets one agent apart from another.
+
+    `init(key, obs [1, D], action [1, ...]) -> params` makes parameters, by name.
+
+    `update(learner, data, weight [B], count [], key) -> (learner, error [B], metrics)` learns from
+    one minibatch, `count` minibatches after the first; the error makes the row's priority.
+
+    `explore(learner, step []) -> Policy` acts where `collect`, `step` agent steps after the first,
+    and `policy(learner) -> Policy` when nothing is to be tried.
+
+    `targets` are names of parameters that have slow copies.
+
+    `read(learner, replay, row [E, n], key) -> data [E, n, ...]` looks up `length` rows from each
+    one on; by default transitions of `n_step` steps as the networks see them, with actions of
+    which [-1, 1] is within bounds.
+    """
+
+    init: Callable[[Key, Array, Array], Mapping[str, PyTree]]
+    update: Callable[[Learner, Any, Array, Array, Key], tuple[Learner, Array, Metrics]]
+    explore: Callable[[Learner, Array], Policy]
+    policy: Callable[[Learner], Policy]
+    targets: tuple[str, ...] = ()
+    read: Callable[[Learner, buffers.Replay, Array, Key], Any] | None = None
+    length: int | None = None
+
+
+# What methods are made of -------------------------------------------------------------------
+
+
+def see(config: Config, learner: Learner, obs: Array) -> Array:
+    """Observations as the networks see them."""
+    return statistics.normalize(learner.obs, obs) if config.normalize_obs else obs
+
+
+def optimizer(config: Config) -> optax.GradientTransformation:
+    """Adam on shortened gradients; its direction is yet to be multiplied by a step size."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.max_grad_norm),
+        optax.scale_by_adam(eps=config.adam_epsilon),
+    )
+
+
+def descend(
+    config: Config,
+    learner: Learner,
+    name: str,
+    loss: Callable[[PyTree], tuple[Array, Any]],
+    rate: Numeric | None = None,
+) -> tuple[Learner, Any]:
+    """One step of one network.
+
+    Args:
+      config: of the optimiser.
+      learner: what is learned.
+      name: of the network.
+      loss: `params -> (loss [], anything)`.
+      rate: step size; by default the config's.
+
+    Returns:
+      The learner after it, and what the loss says besides.
+    """
+    grads, report = jax.grad(loss, has_aux=True)(learner.params[name])
+    return step_along(config, learner, name, grads, rate), report
+
+
+def step_along(
+    config: Config, learner: Learner, name: str, grads: PyTree, rate: Numeric | None = None
+) -> Learner:
+    """One step of one network along a gradient that is there already."""
+    direction, state = optimizer(config).update(grads, learner.optimizer[name])
+    rate = config.learning_rate if rate is None else rate
+    params = responding.descend(learner.params[name], direction, rate)
+    return learner._replace(
+        params={**learner.params, name: params}, optimizer={**learner.optimizer, name: state}
+    )
+
+
+def follow(learner: Learner, name: str, rate: Numeric) -> Learner:
+    """Moves a slow copy by a share of the way; by all of it where `rate` is 1."""
+    slow = optax.incremental_update(learner.params[name], learner.target[name], rate)
+    return learner._replace(target={**learner.target, name: slow})
+
+
+def average(x: Array, data: Transition, weight: Numeric) -> Array:
+    """Mean of `[B]` over what may be learned from."""
+    return jnp.sum(x * weight * data.valid_t) / jnp.maximum(data.valid_t.sum(), 1.0)
+
+
+def critics(action_space: Discrete | Box, config: Config, num: int, **more: Any) -> Any:
+    """Several critics: `apply(params, (obs [..., D], action))` is `[num, ...]`."""
+    if isinstance(action_space, Box):
+        each = networks.action_value(config.hidden, activation=config.activation, **more)
+        return networks.ensemble(each, num)
+    each = networks.mlp(config.hidden, action_space.num, activation=config.activation, **more)
+    many = networks.ensemble(each, num)
+
+    def apply(params: PyTree, x: tuple[Array, Array]) -> Array:
+        obs, action = x
+        return jnp.take_along_axis(many.apply(params, obs), action[None, ..., None], -1)[..., 0]
+
+    return networks.Network(lambda key, x: many.init(key, x[0]), apply)
+
+
+def continuous(name: str, env: Env) -> Box:
+    """The environment's action space.
+
+    Raises:
+      ValueError: its actions are not continuous, as the agent of this name needs them.
+    """
+    if not isinstance(env.action_space, Box):
+        raise ValueError(f"{name} needs continuous actions, not {env.action_space}: try dqn")
+    return env.action_space
+
+
+def act_by(
+    config: Config,
+    action_space: Discrete | Box,
+    learner: Learner,
+    choose: Callable[[Array, Key], Array],
+) -> Policy:
+    """A policy without memory, from `choose(obs [..., D] as seen, key) -> action [...]`."""
+
+    def act(memory: tuple[()], obs: Array, key: Key) -> tuple[tuple[()], Array]:
+        return memory, networks.to_env(action_space, choose(see(config, learner, obs), key))
+
+    return Policy(lambda key: (), act)
+
+
+# The agent ----------------------------------------------------------------------------------
+
+
+def make(env: Env, config: Config, method: Method, data: Transition | None = None) -> Agent:
+    """Makes the agent that acts, stores, and learns in the given way.
+
+    Args:
+      env: an environment that does not reset itself; `obs` is `[D]`.
+      config: what these agents have in common.
+      method: what sets it apart.
+      data: `[N, ...]` steps to begin with, in the order in which they happened, with actions in
+        the environment's units; of their discounts only counts whether they are 0. By default
+        `warm_up` random actions make them.
+
+    Returns:
+      `Agent(init, step, policy)`. One `step` lets every environment act `num_steps` times, then
+      learns from `num_updates` minibatches. `return` and `length` are of episodes of the policy
+      that acts: it explores where `collect`.
+
+    Raises:
+      ValueError: settings do not fit together or to the data; the message says which.
+    """
+    _check(config, data)
+    action_space, env = env.action_space, AutoReset(env)
+    each = config.batch_size // config.num_envs
+    length = config.n_step if method.length is None else method.length
+    read = partial(_steps, config) if method.read is None else method.read
+    if data is not None:
+        given = _given(config, action_space, data)
+        seen = statistics.update(statistics.init(data.obs_tm1[0]), data.obs_tm1)
+
+    def behaviour(learner: Learner, step: Array) -> Policy:
+        return method.explore(learner, step) if config.collect else method.policy(learner)
+
+    def anything(memory: Any, obs: Array, key: Key) -> tuple[Any, Array]:
+        return memory, sample_action(action_space, key)
+
+    # Acting ---------------------------------------------------------------------------------
+
+    def act(actor: Actor, policy: Policy, key: Key) -> tuple[Actor, tuple[Transition, Any]]:
+        """One step in every environment."""
+        key_act, key_env, key_memory = jax.random.split(key, 3)
+        now = actor.acting
+        memory, action = jax.vmap(policy.act)(actor.memory, now.obs, each_env(key_act))
+        acted, timestep, tally = acting.step(env, now, action, key_env)
+        memory = jax.tree.map(
+            lambda fresh, old: jnp.where(_like(tally.done, old), fresh, old),
+            jax.vmap(policy.init)(each_env(key_memory)),
+            jax.vmap(policy.observe)(memory, timestep),
+        )
+        transition = Transition(
+            obs_tm1=now.obs,
+            a_tm1=networks.from_env(action_space, action),
+            r_t=timestep.reward,
+            discount_t=timestep.discount,
+            truncated_t=timestep.truncated,
+            valid_t=jnp.ones_like(timestep.truncated),
+            obs_t=timestep.last_obs,
+        )
+        return actor._replace(acting=acted, memory=memory), (transition, tally)
+
+    def live(
+        actor: Actor, policy: Policy, num_steps: int, key: Key, *, store: bool
+    ) -> tuple[Actor, tuple[Transition, acting.Tally]]:
+        """Every environment acts for so many steps; what comes of it is `[T, E, ...]`."""
+
+        def one(actor: Actor, key: Key) -> tuple[Actor, Any]:
+            actor, (transition, tally) = act(actor, policy, key)
+            if store:
+                order = actor.order
+                if order is not None:
+                    order = priorities.add(order, actor.replay, length)
+                replay = buffers.add(actor.replay, transition)
+                actor = actor._replace(replay=replay, order=order)
+            return actor, (transition, tally)
+
+        return jax.lax.scan(one, actor, jax.random.split(key, num_steps))
+
+    def each_env(key: Key) -> Key:
+        return jax.random.split(key, config.num_envs)
+
+    # Learning -------------------------------------------------------------------------------
+
+    def init(key: Key) -> TrainState:
+        key, key_env, key_params, key_memory, key_live = jax.random.split(key, 5)
+        now = acting.init(env, key_env, config.num_envs)
+        action = networks.from_env(
+            action_space, jax.vmap(partial(sample_action, action_space))(each_env(key_env))
+        )
+        params = method.init(key_params, now.obs[:1], action[:1])
+        learner = Learner(
+            params,
+            {name: optimizer(config).init(params[name]) for name in params},
+            {name: params[name] for name in method.targets},
+            statistics.init(now.obs[0]),
+        )
+        policy = behaviour(learner, jnp.zeros((), jnp.int32))
+        memory = jax.vmap(policy.init)(each_env(key_memory))
+        if data is not None:
+            order = None if config.replay == "uniform" else priorities.from_rows(given, length)
+            actor = Actor(now, memory, given, order)
+            return TrainState(learner._replace(obs=seen), actor, key, jnp.zeros((), jnp.int32))
+        rows = config.capacity if config.collect else config.warm_up
+        number, flag = jnp.zeros(()), jnp.zeros((), bool)
+        replay = buffers.init(
+            Transition(now.obs[0], action[0], number, number, flag, flag, now.obs[0]),
+            config.num_envs,
+            rows // config.num_envs,
+        )
+        order = None
+        if config.replay != "uniform":
+            order = priorities.init(config.num_envs, rows // config.num_envs)
+        actor, (stored, _) = live(
+            Actor(now, memory, replay, order),
+            policy._replace(act=anything),
+            config.warm_up // config.num_envs,
+            key_live,
+            store=True,
+        )
+        learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
+        return TrainState(learner, actor, key, jnp.zeros((), jnp.int32))
+
+    def learn(
+        learner: Learner, actor: Actor, count: Array, key: Key
+    ) -> tuple[Learner, priorities.Priorities | None, Metrics]:
+        """One minibatch."""
+        key_row, key_read, key_update = jax.random.split(key, 3)
+        order = actor.order
+        if order is None:
+            row = buffers.draw(actor.replay, key_row, each, length)
+            weight = jnp.ones(row.shape)
+        else:
+            drawn = priorities.sample(order, key_row, each)
+            row, weight = drawn.row, jnp.ones(drawn.row.shape)
+            if config.replay == "prioritized":
+                weight = priorities.importance_weight(
+                    drawn, actor.replay.size - length + 1, config.importance_exponent
+                )
+        rows = read(learner, actor.replay, row, key_read)
+        batch, weights = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (rows, weight))
+        learner, error, metrics = method.update(learner, batch, weights, count, key_update)
+        if order is not None:
+            scale = priorities.lap if config.replay == "lap" else priorities.proportional
+            order = priorities.update(
+                order, row, scale(error, config.priority_exponent).reshape(row.shape)
+            )
+        return learner, order, metrics
+
+    def step(state: TrainState) -> tuple[TrainState, Metrics]:
+        key, key_live, key_learn = jax.random.split(state.key, 3)
+        learner = state.learner
+        actor, (stored, tally) = live(
+            state.actor,
+            behaviour(learner, state.step),
+            config.num_steps,
+            key_live,
+            store=config.collect,
+        )
+        if config.collect and config.normalize_obs:
+            learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
+
+        def one(carry: tuple[Learner, Any], x: tuple[Array, Key]) -> tuple[Any, Metrics]:
+            learner, order = carry
+            learner, order, metrics = learn(learner, actor._replace(order=order), *x)
+            return (learner, order), metrics
+
+        count = state.step * config.num_updates + jnp.arange(config.num_updates)
+        keys = jax.random.split(key_learn, config.num_updates)
+        (learner, order), metrics = jax.lax.scan(one, (learner, actor.order), (count, keys))
+        metrics = acting.summary(tally) | jax.tree.map(jnp.mean, metrics)
+        return TrainState(learner, actor._replace(order=order), key, state.step + 1), metrics
+
+    return Agent(init, step, method.policy)
+
+
+def _steps(
+    config: Config, learner: Learner, replay: buffers.Replay, row: Array, key: Key
+) -> Transition:
+    """`[E, n]` transitions of `n_step` steps that begin in these rows, as networks see them."""
+    window = buffers.read(replay, row, config.n_step)
+    window = window._replace(
+        r_t=config.reward_scale * window.r_t + config.reward_shift,
+        discount_t=jnp.where(window.discount_t > 0, config.discount, 0.0),
+    )
+    data = transitions.n_step(window)
+    return data._replace(
+        obs_tm1=see(config, learner, data.obs_tm1), obs_t=see(config, learner, data.obs_t)
+    )
+
+
+def _given(config: Config, action_space: Discrete | Box, data: Transition) -> buffers.Replay:
+    """The store that data make."""
+    capacity = config.capacity // config.num_envs if config.collect else 0
+    data = jax.tree.map(jnp.asarray, data)
+    action = networks.from_env(action_space, data.a_tm1)
+    return buffers.from_rows(data._replace(a_tm1=action), config.num_envs, capacity)
+
+
+def _like(mask: Array, x: Array) -> Array:
+    """`[E]` with as many axes behind as `x` has."""
+    return mask.reshape(mask.shape + (1,) * (x.ndim - 1))
+
+
+def _check(config: Config, data: Transition | None) -> None:
+    lookup(dict.fromkeys(get_args(Replay)), config.replay, "replay")
+    for name in ("batch_size", "capacity", "warm_up"):
+        if config.num_envs < 1 or getattr(config, name) % config.num_envs:
+            raise ValueError(
+                f"{name}={getattr(config, name)} must be a multiple of num_envs={config.num_envs}"
+            )
+    if data is None and not config.n_step * config.num_envs <= config.warm_up <= config.capacity:
+        raise ValueError(
+            f"warm_up={config.warm_up} must be at least n_step * num_envs="
+            f"{config.n_step * config.num_envs} and at most capacity={config.capacity}"
+        )
+    if data is not None and data.r_t.shape[0] < config.n_step * config.num_envs:
+        raise ValueError(
+            f"data has {data.r_t.shape[0]} rows: too few for {config.num_envs} stores "
+            f"with windows of {config.n_step}"
+        )

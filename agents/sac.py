@@ -1,0 +1,97 @@
+"""Soft actor-critic (Haarnoja et al., 2018, arXiv:1801.01290 and arXiv:1812.05905)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rlax_pref import networks, policies, values
+from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, Transition
+
+from . import off_policy
+from .configs.off_policy import SAC as Config
+from .off_policy import Learner
+
+jax.tree_util.register_dataclass(Config)
+DEFAULT = Config()
+
+
+def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> Agent:
+    """Makes the agent.
+
+    Args:
+      env: an environment that does not reset itself; actions are continuous, `obs` is `[D]`.
+      config: see `configs.SAC`.
+      data: steps to begin with, or all there is to learn from; see `off_policy.make`.
+
+    Returns:
+      `Agent(init, step, policy)`; see `off_policy.make`.
+
+    Raises:
+      ValueError: the environment's actions are not continuous, or settings do not fit together.
+    """
+    space = off_policy.continuous("SAC", env)
+    actor = networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation)
+    critic = off_policy.critics(space, config, config.num_critics)
+
+    def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
+        key_actor, key_critic = jax.random.split(key)
+        return {
+            "actor": actor.init(key_actor, obs),
+            "critic": critic.init(key_critic, (obs, action)),
+            "log_temperature": jnp.log(jnp.float32(config.temperature)),
+        }
+
+    def update(
+        learner: Learner, data: Transition, weight: Array, count: Array, key: Key
+    ) -> tuple[Learner, Array, Metrics]:
+        key_after, key_now = jax.random.split(key)
+        temperature = jnp.exp(learner.params["log_temperature"])
+        a_t, log_prob_t = actor.apply(learner.params["actor"], data.obs_t).sample_and_log_prob(
+            seed=key_after
+        )
+        q_t = critic.apply(learner.target["critic"], (data.obs_t, a_t))
+        target = data.r_t + data.discount_t * values.clipped_double_q(q_t, log_prob_t, temperature)
+
+        def critic_loss(params: PyTree) -> tuple[Array, Array]:
+            error = critic.apply(params, (data.obs_tm1, data.a_tm1)) - target
+            return off_policy.average(jnp.square(error).sum(0), data, weight), error
+
+        def actor_loss(params: PyTree) -> tuple[Array, Array]:
+            action, log_prob = actor.apply(params, data.obs_tm1).sample_and_log_prob(seed=key_now)
+            q = critic.apply(learner.params["critic"], (data.obs_tm1, action)).min(0)
+            loss = policies.sac(log_prob, q, temperature)
+            return off_policy.average(loss, data, weight), log_prob
+
+        def temperature_loss(log_temperature: Array) -> tuple[Array, None]:
+            wanted = config.target_entropy * space.shape[0]
+            loss = policies.sac_temperature(log_temperature, log_prob, wanted)
+            return off_policy.average(loss, data, weight), None
+
+        learner, error = off_policy.descend(config, learner, "critic", critic_loss)
+        learner, log_prob = off_policy.descend(config, learner, "actor", actor_loss)
+        learner, _ = off_policy.descend(config, learner, "log_temperature", temperature_loss)
+        learner = off_policy.follow(learner, "critic", config.target_rate)
+        return (
+            learner,
+            jnp.abs(error).mean(0),
+            {
+                "critic_loss": off_policy.average(jnp.square(error).sum(0), data, weight),
+                "q": off_policy.average(target, data, 1.0),
+                "entropy": -off_policy.average(log_prob, data, 1.0),
+                "temperature": temperature,
+            },
+        )
+
+    def act(learner: Learner, choose: Any) -> Policy:
+        law = lambda obs: actor.apply(learner.params["actor"], obs)
+        return off_policy.act_by(config, space, learner, lambda obs, key: choose(law(obs), key))
+
+    def explore(learner: Learner, step: Array) -> Policy:
+        return act(learner, lambda law, key: law.sample_and_log_prob(seed=key)[0])
+
+    def policy(learner: Learner) -> Policy:
+        return act(learner, lambda law, key: law.mode())
+
+    method = off_policy.Method(init, update, explore, policy, targets=("critic",))
+    return off_policy.make(env, config, method, data)
