@@ -175,8 +175,6 @@ def references(name: str) -> tuple[float, float] | None:
     if name.startswith("ant-maze"):
         name = name.replace("ant-maze", "antmaze", 1)
     known = [key for key in D4RL_REFERENCES if f"{name}-".startswith(f"{key}-")]
-    if name.startswith("maze2d") and "-dense" in name:
-        known = [key for key in known if key.endswith("-dense")]
     return D4RL_REFERENCES[max(known, key=len)] if known else None
 
 
@@ -209,14 +207,15 @@ def _kept(
         over = np.append(timeout[1:-1], True)[row] if num > 1 else row
         if not row.size:
             fail(path, "timeouts", "leaves no step", "see whether it is 1 where a trajectory ends")
-        return _Kept(row, terminal[row], over & ~terminal[row])
-    if view == "sequence":
+    elif view == "sequence":
         ends = np.flatnonzero(terminal | timeout)
         if not ends.size:
             fail(path, "terminals", "and timeouts end no trajectory", "see whether the file is cut")
         row = np.arange(ends[-1] + 1)
-        return _Kept(row, terminal[row], timeout[row] & ~terminal[row])
-    raise ValueError(f"view must be 'q_learning' or 'sequence', not {view!r}")
+        over = timeout[row]
+    else:
+        raise ValueError(f"view must be 'q_learning' or 'sequence', not {view!r}")
+    return _Kept(row, terminal[row], over & ~terminal[row])
 
 
 def _time_limit(terminal: np.ndarray, most: int) -> np.ndarray:

@@ -112,6 +112,7 @@ def test_a_step_that_does_both(formats, tmp_path):
     np.testing.assert_array_equal(single.truncated_t, [0, 1, 1])
     np.testing.assert_array_equal(whole.discount_t, [1, 1, 0, 1, 1])
     np.testing.assert_array_equal(whole.truncated_t, [0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(whole.valid_t, [1, 1, 1, 1, 0])
 
 
 def test_a_time_limit_in_place_of_timeouts(formats, tmp_path):
