@@ -17,13 +17,13 @@
   offline_tokens     the same from responses that are there already: a_lol, oreo, ilql ...
   preference_tokens  the same from preferences between responses: dpo, kto, simpo, raft, dno ...
 
-`make(name, env)` knows all of them, each method of the last five under its own name.
+`make(name, env)` knows all of them, each method under its own name.
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
-share, online and offline), `acting` (stepping many environments with a tally of
-episodes), `selecting` (sample, score, select, learn: the loop of preferences between samples),
-`responding` (what agents of tokens share) and `configs` (what can be chosen).
+share, online and offline), `acting` (stepping many environments with a tally of episodes),
+`selecting` (sample, score, select, learn: the loop of preferences between samples), `responding`
+(what agents of tokens share) and `configs` (what can be chosen).
 """
 
 import dataclasses
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
         awr,
         configs,
         denoising,
+        dqn,
         hooks,
+        off_policy,
         offline_tokens,
         on_policy,
         ppo,
@@ -51,7 +53,9 @@ if TYPE_CHECKING:
         preference_tokens,
         responding,
         runner,
+        sac,
         selecting,
+        td3,
         tokens,
         trpo,
         vmpo,
@@ -64,8 +68,10 @@ __all__ = [
     "config_from",
     "configs",
     "denoising",
+    "dqn",
     "hooks",
     "make",
+    "off_policy",
     "offline_tokens",
     "on_policy",
     "ppo",
@@ -73,7 +79,9 @@ __all__ = [
     "preference_tokens",
     "responding",
     "runner",
+    "sac",
     "selecting",
+    "td3",
     "tokens",
     "trpo",
     "vmpo",
