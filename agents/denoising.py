@@ -117,7 +117,7 @@ ON_NOISED: dict[str, Callable[[Config, Batch], Array]] = {
 }
 
 
-def make(env: Env, config: Config = D3PO()) -> Agent:  # noqa: B008
+def make(env: Env, config: Config = D3PO(), first: PyTree | None = None) -> Agent:  # noqa: B008
     """Makes the agent.
 
     Args:
@@ -125,6 +125,7 @@ def make(env: Env, config: Config = D3PO()) -> Agent:  # noqa: B008
         of others, only the first step counts. To be warmed up on, it has `demonstrate(key, obs)`,
         an action in its units; to score sets, `score_set(obs, actions [N, D])`.
       config: see `configs.denoising.Denoising`.
+      first: parameters to begin with, such as a learner's; by default those of the warm-up.
 
     Returns:
       `Agent(init, step, policy)`. One `step` learns from one minibatch; minibatches take turns.
@@ -235,9 +236,11 @@ def make(env: Env, config: Config = D3PO()) -> Agent:  # noqa: B008
     def init(key: Key) -> TrainState:
         key, key_params, key_warm, key_data = jax.random.split(key, 4)
         _, obs = ask(key_params, 1, 1)
-        params = network.init(key_params, look(jnp.zeros((1, width)), jnp.zeros(1), obs[0]))
-        if config.warm_up:
-            params = warm_up(params, key_warm)
+        params = first
+        if first is None:
+            params = network.init(key_params, look(jnp.zeros((1, width)), jnp.zeros(1), obs[0]))
+            if config.warm_up:
+                params = warm_up(params, key_warm)
         learner = Learner(params, responding.optimizer(config).init(params), params)
         return TrainState(learner, gather(params, key_data), key, jnp.zeros((), jnp.int32))
 

@@ -23,9 +23,9 @@ class GaussianMixture:
     The observation is u, of length 1; any direction is alike likely.
     """
 
-    reach: Numeric = 0.4
+    reach: Numeric = 0.5
     target: Numeric = 0.6
-    spread: Numeric = 0.1
+    spread: Numeric = 0.2
     num_dimensions: int = struct.field(pytree_node=False, default=2)
 
     @property

@@ -90,10 +90,11 @@ def test_warm_up_learns_what_is_demonstrated():
     action = state.actor.chain[..., -1, 0] * 2 - 1  # in the environment's units
     np.testing.assert_allclose([action.mean(), action.std()], [-2.0, 0.2], atol=0.1)
     np.testing.assert_allclose(state.actor.reward, -jnp.abs(action - 1) / 2, rtol=1e-4)
-    for x, y in zip(
-        *map(jax.tree.leaves, (state.learner.params, state.learner.reference)), strict=True
-    ):
-        np.testing.assert_array_equal(x, y)
+    jax.tree.map(np.testing.assert_array_equal, state.learner.params, state.learner.reference)
+    config = agents.config_from("prdp", SMALL)
+    other = agent_module.make(Aim(), config, state.learner.params)  # goes on from there
+    reward = jax.jit(other.init)(KEY).actor.reward
+    np.testing.assert_allclose(reward.mean(), -1.5, atol=0.1)
 
 
 def test_first_step_is_at_the_reference():
