@@ -28,12 +28,14 @@ share, online and offline), `acting` (stepping many environments with a tally of
 
 import dataclasses
 import importlib
+import inspect
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlax_pref.names import lookup
 
-from .configs import AGENTS
+from .configs import AGENTS, OffPolicy
 
 if TYPE_CHECKING:
     from rlax_pref.types import Agent, Env
@@ -101,16 +103,37 @@ def config_from(name: str, values: Mapping[str, Any]) -> Any:
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def make(name: str, env: "Env", config: Any = None) -> "Agent":
+def make(name: str, env: "Env", config: Any = None, data: Any = None) -> "Agent":
     """Makes an agent by name: `make("ppo", env)`, with a config or a mapping of its settings.
 
+    Args:
+      name: one of `AGENTS`.
+      env: where it acts.
+      config: its settings.
+      data: what it learns from, of agents whose own `make` takes some; of those that learn from
+        stored steps also the path of a file of them, see `datasets.load_transitions`.
+
     Raises:
-      ValueError: the name or a setting is unknown, or the settings do not fit together.
+      ValueError: the name or a setting is unknown, the settings do not fit together, or the agent
+        does not learn from such data.
+      DataError: the file cannot be read; names file, field and fix.
     """
     if config is None or isinstance(config, Mapping):
         config = config_from(name, config or {})
     module = getattr(lookup(AGENTS, name, "agent"), "module", name)
-    return importlib.import_module(f"{__name__}.{module}").make(env, config)
+    build = importlib.import_module(f"{__name__}.{module}").make
+    if data is None:
+        return build(env, config)
+    if isinstance(data, str | os.PathLike):
+        if not isinstance(config, OffPolicy):
+            able = ", ".join(key for key, cls in AGENTS.items() if issubclass(cls, OffPolicy))
+            raise ValueError(f"{name} does not learn from a file of steps; what does: {able}")
+        from rlax_pref import datasets
+
+        data = datasets.load_transitions(data, env).data
+    elif "data" not in inspect.signature(build).parameters:
+        raise ValueError(f"{name} learns from what it does itself, and takes no data")
+    return build(env, config, data)
 
 
 def __getattr__(name: str) -> Any:

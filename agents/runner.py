@@ -86,8 +86,8 @@ def train_run(
       num_steps: agent steps in all. A finished run goes on if this is raised.
       seed: of the run.
       description: what is trained: `agent` and `env`, their names; `config`, the agent's settings,
-        a mapping or a dataclass; `env_settings`, if any. With it, `resume` and `load_policy` need
-        no more than the directory. It is saved in `run.json`.
+        a mapping or a dataclass; `env_settings` and `data`, the path of a file, if any. With it,
+        `resume` and `load_policy` need no more than the directory. It is saved in `run.json`.
       every: agent steps per chunk.
       save_every: agent steps between two checkpoints; `10 * every` by default.
       keep: how many of the newest checkpoints stay, the best besides.
@@ -249,7 +249,7 @@ def _build(about: Mapping[str, Any], env: Env | None = None) -> tuple[Env, Agent
         raise RunError("this run has no description of its agent and env: pass the agent")
     if env is None:
         env = envs.make(about["env"], **about.get("env_settings", {}))
-    return env, agents.make(about["agent"], env, about.get("config"))
+    return env, agents.make(about["agent"], env, about.get("config"), about.get("data"))
 
 
 _NUMBERS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}  # which JSON has no words for

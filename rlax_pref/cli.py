@@ -45,6 +45,8 @@ class Train:
     config: Annotated[Any, tyro.conf.arg(name="")]
     env: str = "cartpole"
     """Environment by name; see `rlax-pref list`."""
+    data: pathlib.Path | None = None
+    """Steps to learn from: a file or folder that `inspect` knows. With --no-collect, only them."""
     env_steps: int = 500_000
     """Steps to take in the environment, all copies of it together."""
     seed: int = 0
@@ -76,7 +78,8 @@ class Train:
         name = self.env.replace("/", "-")
         directory = self.directory or pathlib.Path(f"runs/{name}-{self.agent}-{self.seed}")
         env = envs.make(self.env)
-        agent = agents.make(self.agent, env, self.config)
+        data = None if self.data is None else str(self.data.resolve())
+        agent = agents.make(self.agent, env, self.config, data)
         print(
             f"{directory}: {self.agent} in {self.env} on {len(jax.devices())} "
             f"{jax.devices()[0].device_kind}"
@@ -91,7 +94,8 @@ class Train:
                 "env": self.env,
                 "config": self.config,
                 "evaluate_every": self.evaluate_every,
-            },
+            }
+            | ({} if data is None else {"data": data}),
             every=self.every,
             save_every=self.save_every,
             hooks=_evaluation(env, agent, self.seed, self.evaluate_every),
@@ -123,7 +127,7 @@ class Resume:
         about = runner.describe(self.directory)
         config = agents.config_from(about["agent"], about["config"])
         env = envs.make(about["env"], **about.get("env_settings", {}))
-        agent = agents.make(about["agent"], env, config)
+        agent = agents.make(about["agent"], env, config, about.get("data"))
         num_steps = None if self.env_steps is None else math.ceil(self.env_steps / config.env_steps)
         evaluation = _evaluation(env, agent, about["seed"], about.get("evaluate_every", 0))
         runner.resume(self.directory, num_steps, hooks=evaluation)

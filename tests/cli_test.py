@@ -56,6 +56,11 @@ def test_help_does_not_wait_for_jax(arguments):
         (["evaluate", "no/such/run"], "no run in no/such/run"),
         (["resume", "no/such/run"], "no run in no/such/run"),
         (["collect", "no/such/run", "--out", "x.npz"], "no run in no/such/run"),
+        (
+            ["train", "ppo", "--data", "x.npz"],
+            "does not learn from a file of steps; what does: dqn",
+        ),
+        (["train", "dqn", "--data", "x.npz"], "x.npz: file: does not exist"),
         (["collect", "run", "--out", "."], ". exists already; choose another name"),
         (["quickstart", "--data", "no/such/data"], "no condition found"),
         (["inspect", "no/such/file"], "no/such/file: file: does not exist. Fix: check"),
@@ -131,6 +136,15 @@ def test_train_evaluate_resume(tmp_path, capsys):
     assert action.shape == (40,) and set(action[10:20]) == {0, 1}
     assert cli.main(["inspect", file]) == 0
     assert capsys.readouterr().out.startswith("data: 40 steps in")
+
+    offline = ["train", "dqn", "--data", file, "--no-collect", "--directory", f"{run}-2"]
+    offline += ["--batch-size", "8", "--hidden", "4", "--env-steps", "32", "--every", "2"]
+    assert cli.main([*offline, "--no-cache"]) == 0
+    assert cli.main(["evaluate", f"{run}-2", "--episodes", "2", "--no-cache"]) == 0
+    assert "return  mean" in capsys.readouterr().out
+    other = ["train", "sac", "--env", "pendulum", "--data", file, "--no-cache"]
+    assert cli.main(other) == 1
+    assert "data.npz: observations: have shape [4]" in capsys.readouterr().err
 
     assert cli.main(["resume", run, "--env-steps", "96", "--no-cache"]) == 0
     rows = [json.loads(x) for x in Path(run, "metrics.jsonl").read_text().splitlines()]

@@ -14,8 +14,8 @@ from rlax_pref.datasets._files import (
 )
 from rlax_pref.datasets._report import Loaded, Report, TextReport
 from rlax_pref.datasets._transcripts import ASSISTANT
-from rlax_pref.datasets._transitions import TransitionReport
-from rlax_pref.types import DataError, Transition
+from rlax_pref.datasets._transitions import TransitionReport, check_fits
+from rlax_pref.types import DataError, Env, Transition
 
 
 def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport | TransitionReport:
@@ -50,18 +50,20 @@ def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport | 
     return _rows_reader(path)(path, skip_bad=skip_bad).report
 
 
-def load_transitions(path: PathLike) -> Loaded[Transition]:
+def load_transitions(path: PathLike, env: Env | None = None) -> Loaded[Transition]:
     """Steps of a file or folder, whichever format it has.
 
     Args:
       path: D4RL's layout in `.hdf5` or `.npz`, as `d4rl.save` writes it, too (read as sequences);
         OGBench's `.npz` (regular); or a directory of Minari. Their own readers have more options.
+      env: if it is given, observations and actions must be such as it has.
 
     Returns:
       `[N, ...]` NumPy arrays in the order of time, and what was found. `discount_t` is 0 or 1.
 
     Raises:
-      DataError: it is none of these, or not sound; names file, field and fix.
+      DataError: it is none of these, not sound, or of another environment; names file, field and
+        fix.
       ImportError: the package for the format is not installed.
     """
     path = Path(path)
@@ -70,7 +72,10 @@ def load_transitions(path: PathLike) -> Loaded[Transition]:
     if load is None:
         fix = "give .hdf5 or .npz in the layout of D4RL or OGBench, or a directory of Minari"
         fail(path, "file", "holds no steps that can be read", fix)
-    return load()
+    loaded = load()
+    if env is not None:
+        check_fits(path, loaded.data, env)
+    return loaded
 
 
 def _steps_reader(path: Path) -> Callable[[], Loaded[Transition]] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlax_pref.datasets._files import fail, take
 from rlax_pref.datasets._report import left_out, share
-from rlax_pref.types import Transition
+from rlax_pref.types import Discrete, Env, Transition
 
 NUMBERS = "biuf"
 MAX_BYTES = 1 << 36  # of one data set; a million pictures are more than other files may be
@@ -133,6 +133,26 @@ def steps(
         valid_t=valid_t,
         obs_t=obs_t,
     )
+
+
+def check_fits(path: Path, data: Transition, env: Env) -> None:
+    """Raises `DataError` unless observations and actions are such as an environment has."""
+    space = env.action_space
+    obs = jax.eval_shape(env.reset, jax.random.key(0))[1]
+    shapes = lambda tree: jax.tree.map(lambda x: list(x.shape), tree)
+    have, need = shapes(jax.tree.map(lambda x: x[0], data.obs_tm1)), shapes(obs)
+    fix = "give data of this environment"
+    if have != need:
+        fail(path, "observations", f"have shape {have}; the environment's have {need}", fix)
+    action: Any = data.a_tm1
+    kind = action.dtype.kind in "iu" if isinstance(space, Discrete) else action.dtype.kind == "f"
+    shape = () if isinstance(space, Discrete) else tuple(space.shape)
+    if not kind or action.shape[1:] != shape:
+        what = f"are {action.dtype} {list(action.shape[1:])}"
+        fail(path, "actions", f"{what}; the environment takes {space}", fix)
+    if isinstance(space, Discrete) and not (0 <= action.min() and action.max() < space.num):
+        what = f"are from {action.min()} to {action.max()}"
+        fail(path, "actions", f"{what}; the environment takes {space}", fix)
 
 
 def rows(

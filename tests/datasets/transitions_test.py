@@ -7,7 +7,7 @@ import pytest
 
 from rlax_pref import buffers, transitions
 from rlax_pref.datasets import d4rl, inspect, load_transitions, minari, ogbench
-from rlax_pref.types import DataError
+from rlax_pref.types import Box, DataError, Discrete
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,39 @@ def test_what_holds_no_steps(tmp_path):
     for name in ("none.npz", "rows.jsonl", "folder"):
         with pytest.raises(DataError, match=r"holds no steps that can be read\. Fix: give"):
             load_transitions(tmp_path / name)
+
+
+class World:
+    """2 observations, and whatever actions are asked for."""
+
+    def __init__(self, space, size=2):
+        self.action_space, self.size = space, size
+
+    def reset(self, key):
+        return (), jnp.zeros(self.size)
+
+
+@pytest.mark.parametrize(
+    ("world", "what"),
+    [
+        (
+            World(Box(-1, 1, (1,)), 3),
+            r"observations: have shape \[2\]; the environment's have \[3\]",
+        ),
+        (World(Box(-1, 1, (2,))), r"actions: are float32 \[1\]; the environment takes Box"),
+        (World(Discrete(4)), r"actions: are float32 \[1\]; the environment takes Discrete"),
+    ],
+)
+def test_data_of_another_environment(toy, world, what):
+    folder, _ = toy
+    load_transitions(folder / "minari", World(Box(-1, 1, (1,))))
+    with pytest.raises(DataError, match=f"minari: {what}.*Fix: give data of this environment"):
+        load_transitions(folder / "minari", world)
+
+
+def test_actions_that_there_are_not(formats, tmp_path):
+    arrays = formats.d4rl(formats.make((3, 2), (True, False)))
+    np.savez(tmp_path / "whole.npz", **arrays | {"actions": np.array([0, 1, 4, 2, 3])})
+    load_transitions(tmp_path / "whole.npz", World(Discrete(5)))
+    with pytest.raises(DataError, match=r"actions: are from 0 to 4; .*Discrete\(num=4\)"):
+        load_transitions(tmp_path / "whole.npz", World(Discrete(4)))
