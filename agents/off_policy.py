@@ -72,6 +72,10 @@ class Method(NamedTuple):
     `read(learner, replay, row [E, n], key) -> data [E, n, ...]` looks up `length` rows from each
     one on; by default transitions of `n_step` steps as the networks see them, with actions of
     which [-1, 1] is within bounds.
+
+    `begin(learner, replay, draw, key) -> (learner, metrics)` comes before the minibatches of each
+    agent step, for what is done once for all of them; `draw(key) -> row [E, n]` says where windows
+    begin that may be learned from, and `windows` reads them.
     """
 
     init: Callable[[Key, Array, Array], Mapping[str, PyTree]]
@@ -81,6 +85,10 @@ class Method(NamedTuple):
     targets: tuple[str, ...] = ()
     read: Callable[[Learner, buffers.Replay, Array, Key], Any] | None = None
     length: int | None = None
+    begin: (
+        Callable[[Learner, buffers.Replay, Callable[[Key], Array], Key], tuple[Learner, Metrics]]
+        | None
+    ) = None
 
 
 # What methods are made of -------------------------------------------------------------------
@@ -158,6 +166,19 @@ def critics(action_space: Discrete | Box, config: Config, num: int, **more: Any)
         return jnp.take_along_axis(many.apply(params, obs), action[None, ..., None], -1)[..., 0]
 
     return networks.Network(lambda key, x: many.init(key, x[0]), apply)
+
+
+def windows(
+    config: Config, learner: Learner, replay: buffers.Replay, row: Array, length: int
+) -> Transition:
+    """`[E, n, length]` steps in a row from these rows on, as networks see them, one by one."""
+    window = buffers.read(replay, row, length)
+    return window._replace(
+        obs_tm1=see(config, learner, window.obs_tm1),
+        r_t=config.reward_scale * window.r_t + config.reward_shift,
+        discount_t=jnp.where(window.discount_t > 0, config.discount, 0.0),
+        obs_t=see(config, learner, window.obs_t),
+    )
 
 
 def continuous(name: str, env: Env) -> Box:
@@ -307,22 +328,24 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
         return TrainState(learner, actor, key, jnp.zeros((), jnp.int32))
 
+    def draw(actor: Actor, key: Key) -> tuple[Array, Array]:
+        """`[E, n]` rows to learn from, and how much each counts."""
+        if actor.order is None:
+            row = buffers.draw(actor.replay, key, each, length)
+            return row, jnp.ones(row.shape)
+        drawn = priorities.sample(actor.order, key, each)
+        if config.replay == "lap":
+            return drawn.row, jnp.ones(drawn.row.shape)
+        num = actor.replay.size - length + 1
+        return drawn.row, priorities.importance_weight(drawn, num, config.importance_exponent)
+
     def learn(
         learner: Learner, actor: Actor, count: Array, key: Key
     ) -> tuple[Learner, priorities.Priorities | None, Metrics]:
         """One minibatch."""
         key_row, key_read, key_update = jax.random.split(key, 3)
         order = actor.order
-        if order is None:
-            row = buffers.draw(actor.replay, key_row, each, length)
-            weight = jnp.ones(row.shape)
-        else:
-            drawn = priorities.sample(order, key_row, each)
-            row, weight = drawn.row, jnp.ones(drawn.row.shape)
-            if config.replay == "prioritized":
-                weight = priorities.importance_weight(
-                    drawn, actor.replay.size - length + 1, config.importance_exponent
-                )
+        row, weight = draw(actor, key_row)
         rows = read(learner, actor.replay, row, key_read)
         batch, weights = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (rows, weight))
         learner, error, metrics = method.update(learner, batch, weights, count, key_update)
@@ -345,6 +368,11 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         )
         if config.collect and config.normalize_obs:
             learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
+        begun: Metrics = {}
+        if method.begin is not None:
+            key_begin, key_learn = jax.random.split(key_learn)
+            rows = lambda key: draw(actor, key)[0]
+            learner, begun = method.begin(learner, actor.replay, rows, key_begin)
 
         def one(carry: tuple[Learner, Any], x: tuple[Array, Key]) -> tuple[Any, Metrics]:
             learner, order = carry
@@ -354,7 +382,7 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         count = state.step * config.num_updates + jnp.arange(config.num_updates)
         keys = jax.random.split(key_learn, config.num_updates)
         (learner, order), metrics = jax.lax.scan(one, (learner, actor.order), (count, keys))
-        metrics = acting.summary(tally) | jax.tree.map(jnp.mean, metrics)
+        metrics = acting.summary(tally) | begun | jax.tree.map(jnp.mean, metrics)
         return TrainState(learner, actor._replace(order=order), key, state.step + 1), metrics
 
     return Agent(init, step, method.policy)
@@ -364,15 +392,7 @@ def _steps(
     config: Config, learner: Learner, replay: buffers.Replay, row: Array, key: Key
 ) -> Transition:
     """`[E, n]` transitions of `n_step` steps that begin in these rows, as networks see them."""
-    window = buffers.read(replay, row, config.n_step)
-    window = window._replace(
-        r_t=config.reward_scale * window.r_t + config.reward_shift,
-        discount_t=jnp.where(window.discount_t > 0, config.discount, 0.0),
-    )
-    data = transitions.n_step(window)
-    return data._replace(
-        obs_tm1=see(config, learner, data.obs_tm1), obs_t=see(config, learner, data.obs_t)
-    )
+    return transitions.n_step(windows(config, learner, replay, row, config.n_step))
 
 
 def _given(config: Config, action_space: Discrete | Box, data: Transition) -> buffers.Replay:
