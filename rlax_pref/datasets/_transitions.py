@@ -193,7 +193,7 @@ def flags(
     Raises:
       DataError: it is missing, of another length, or holds something else.
     """
-    x = take(column(arrays, field), path, field, (num or "rows",), NUMBERS)
+    x = take(_column(arrays, field), path, field, (num or "rows",), NUMBERS)
     if (wrong := np.flatnonzero((x != 0) & (x != 1))).size:
         fail(path, field, f"is {x[wrong[0]]} in row {wrong[0]}", "it must be 0 or 1 everywhere")
     return x.astype(bool)
@@ -207,11 +207,11 @@ def numbers(
     Raises:
       DataError: it is missing, of another length, or not finite.
     """
-    x = take(column(arrays, field), path, field, (num or "rows",), NUMBERS)
+    x = take(_column(arrays, field), path, field, (num or "rows",), NUMBERS)
     return rows({field: x.astype(np.float64)}, path, field)
 
 
-def column(arrays: Mapping[str, np.ndarray], field: str) -> Mapping[str, np.ndarray]:
+def _column(arrays: Mapping[str, np.ndarray], field: str) -> Mapping[str, np.ndarray]:
     """The field alone, `[N]` where it was `[N, 1]`; nothing where it is missing."""
     x = arrays.get(field)
     if x is None:

@@ -80,8 +80,8 @@ def _metadata(path: Path) -> dict[str, Any]:
         meta = json.loads(read_bytes(path))
         meta["total_episodes"] = int(meta["total_episodes"])
         for name in ("observation_space", "action_space"):
-            meta[name] = json.loads(meta[name]) if name in meta else None
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+            meta[name] = _mapping(json.loads(meta.get(name) or "null"))
+    except (ArithmeticError, KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         fail(path, "file", f"describes no data set ({error!r})", _AGAIN)
@@ -110,10 +110,13 @@ def _steps(
     path: Path, episode: dict[str, Any], join: Sequence[str]
 ) -> tuple[Transition | None, list[str]]:
     """The steps of one episode, and what was left out of it."""
+    for name in ("rewards", *_FLAGS):
+        if not np.ndim(episode[name]) or not isinstance(episode[name], np.ndarray):
+            fail(path, name, "is no array of numbers", _AGAIN)
     r_t = numbers(episode, path, "rewards") if len(episode["rewards"]) else np.zeros(0, np.float32)
     num, skipped = len(r_t), []
-    length = len(jax.tree.leaves(episode["observations"])[0])
-    if length == num and num:
+    lengths = [np.shape(x)[:1] for x in jax.tree.leaves(episode["observations"])]
+    if num and lengths[:1] == [(num,)]:
         num = num - 1
         skipped.append(f"{path}: the last step: what it reached is missing")
     if not num:
@@ -186,7 +189,9 @@ def _from_hdf5(path: Path, name: str, node: Any, space: Space) -> Any:
         return _leaf(path, name, _hdf5.read_array(path, name, node), space)
     inner = {key: _from_hdf5(path, f"{name}/{key}", node[key], _within(space, key)) for key in node}
     if inner and all(key.startswith("_index_") for key in inner):
-        return tuple(inner[f"_index_{i}"] for i in range(len(inner)) if f"_index_{i}" in inner)
+        if set(inner) != {f"_index_{i}" for i in range(len(inner))}:
+            fail(path, name, f"has gaps: there are {', '.join(inner)}", _AGAIN)
+        return tuple(inner[f"_index_{i}"] for i in range(len(inner)))
     return inner
 
 
@@ -248,27 +253,33 @@ def _from_arrow(path: Path, name: str, x: Any, space: Space) -> Any:
 # Both ---------------------------------------------------------------------------------------
 
 
+def _mapping(x: Any) -> Space:
+    return x if isinstance(x, dict) else None
+
+
 def _within(space: Space, key: str) -> Space:
     """The space of an entry."""
     inner = (space or {}).get("subspaces")
     if isinstance(inner, list):
-        number = int(key.removeprefix("_index_"))
-        return inner[number] if number < len(inner) else None
-    return inner.get(key) if isinstance(inner, dict) else None
+        number = key.removeprefix("_index_")
+        return _mapping(dict(enumerate(inner)).get(int(number))) if number.isdigit() else None
+    return _mapping(inner.get(key)) if isinstance(inner, dict) else None
 
 
 def _leaf(path: Path, name: str, x: np.ndarray, space: Space) -> np.ndarray:
     """An array in the shape that its space has; pictures are unpacked."""
-    shape = tuple((space or {}).get("shape") or ())
-    if x.shape[1:] == shape or not shape:
+    shape = (space or {}).get("shape")
+    if not shape or list(x.shape[1:]) == shape:
         return x
-    packed = x.dtype == np.uint8 and x.ndim == 2 and x.shape[1] != np.prod(shape)
-    if x.dtype == object or (packed and len(shape) > 1):
-        return _pictures(path, name, x)
     try:
+        packed = x.dtype == np.uint8 and x.ndim == 2 and x.shape[1] != np.prod(shape)
+        if x.dtype == object or (packed and len(shape) > 1):
+            return _pictures(path, name, x)
         return x.reshape(len(x), *shape)
-    except ValueError:
-        fail(path, name, f"has shape {list(x.shape)}", f"each row must be {list(shape)}")
+    except (TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        fail(path, name, f"has shape {list(x.shape)}", f"each row must be {shape}")
 
 
 def _pictures(path: Path, name: str, x: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def change(folder, edit):
 
 
 def put(file, name, x):
-    del file[name]
+    del file["/".join(name.split("/")[:2])]
     file[name] = x
 
 
@@ -96,6 +96,8 @@ def test_scores_of_the_data_set(formats, tmp_path):
         (lambda f: put(f, "episode_1/observations", np.zeros((3, 3))), "observations: has shape"),
         (lambda f: put(f, "episode_1/actions", np.zeros((2, 1), int)), "differ in shapes or types"),
         (lambda f: put(f, "episode_1/rewards", [b"a", b"b"]), "rewards: has dtype"),
+        (lambda f: put(f, "episode_1/rewards", 1.0), "rewards: is no array"),
+        (lambda f: put(f, "episode_1/observations/_index_1", np.zeros((3, 2))), "has gaps"),
     ],
 )
 def test_what_is_wrong_is_said(formats, tmp_path, edit, what):
@@ -113,6 +115,7 @@ def test_what_is_wrong_is_said(formats, tmp_path, edit, what):
         ('{"data_format": "hdf5"}', "describes no data set"),
         ('{"total_episodes": 1, "observation_space": "Box(2)"}', "describes no data set"),
         ('{"total_episodes": 1, "data_format": "zarr"}', "data_format: is 'zarr'"),
+        ('{"total_episodes": Infinity}', "describes no data set"),
         ('{"total_episodes": 0}', "episodes: hold no step"),
         ('{"total_episodes": 9}', "episode_2: episode: cannot be read"),
     ],
