@@ -82,10 +82,10 @@ def from_rows(replay: Replay, length: int = 1) -> Priorities:
       length: steps of the windows that are drawn.
     """
     num_envs, capacity = jax.tree.leaves(replay.data)[0].shape[:2]
-    order, row = init(num_envs, capacity), jnp.arange(capacity)
+    order = init(num_envs, capacity)
+    row = jnp.broadcast_to(jnp.arange(capacity), (num_envs, capacity))
     whole = row < replay.size[:, None] - length + 1
-    rows = jnp.broadcast_to(row, whole.shape)
-    return order._replace(tree=jax.vmap(_set)(order.tree, rows, whole.astype(jnp.float32)))
+    return order._replace(tree=jax.vmap(_set)(order.tree, row, whole.astype(jnp.float32)))
 
 
 def update(priorities: Priorities, row: Array, priority: Array) -> Priorities:

@@ -147,6 +147,16 @@ def test_data_that_are_there_already():
         buffers.from_rows(data, 8)
 
 
+def test_more_may_be_added_to_data():
+    """Beyond their own rows first, then over the oldest."""
+    replay = buffers.from_rows({"at": np.arange(1, 7)}, 2, capacity=4)
+    for time in (10, 20, 30):
+        replay = buffers.add(replay, {"at": jnp.full(2, time)})
+    np.testing.assert_array_equal(replay.data["at"], [[20, 30, 3, 10], [20, 30, 6, 10]])
+    np.testing.assert_array_equal(replay.size, [4, 4])
+    np.testing.assert_array_equal(replay.cursor, [2, 2])
+
+
 def test_gradients_flow_through_what_is_drawn():
     replay = buffers.init(jnp.zeros(()), NUM_ENVS, 4)
 

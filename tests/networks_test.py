@@ -262,3 +262,25 @@ def test_squashed_policy_has_the_density_it_says():
     density = stats.norm.logpdf(np.arctanh(a), law.mean, np.exp(law.log_std)) - np.log(1 - a**2)
     np.testing.assert_allclose(log_prob, density.sum(-1), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(law.mode(), np.tanh(law.mean), rtol=1e-6)
+
+
+def test_noise_in_weights():
+    """Its mean is the network, its spread what was asked for; a layer's noise is a product."""
+    network = networks.mlp((3,), 2)
+    params = network.init(jax.random.key(0), jnp.ones(4))
+    noisy = networks.add_noise(params, deviation=0.4)
+    assert networks.without_noise(noisy) is params
+    keys = jax.random.split(jax.random.key(1), 4000)
+    drawn = jax.vmap(lambda key: networks.draw_noise(noisy, key))(keys)
+    for name, layer in params.items():
+        noise = jax.tree.map(lambda x, mean: x - mean, drawn[name], layer)
+        inputs = layer["kernel"].shape[0]
+        # A factor's square is |x| of a Gaussian, whose mean is sqrt(2 / pi).
+        spread = 0.4 / inputs**0.5 * np.array([(2 / np.pi) ** 0.5, (2 / np.pi) ** 0.25])
+        np.testing.assert_allclose(noise["kernel"].mean(0), 0.0, atol=0.02)
+        np.testing.assert_allclose(noise["kernel"].std(0), spread[0], rtol=0.1)
+        np.testing.assert_allclose(noise["bias"].std(0), spread[1], rtol=0.1)
+        minor = noise["kernel"][:, 0, 0] * noise["kernel"][:, 1, 1]
+        np.testing.assert_allclose(
+            minor, noise["kernel"][:, 0, 1] * noise["kernel"][:, 1, 0], atol=1e-5
+        )

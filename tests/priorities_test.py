@@ -113,6 +113,16 @@ def test_new_rows_get_the_largest_priority():
     assert priorities.forget_largest(priorities.init(1, 3)).largest == 1
 
 
+@pytest.mark.parametrize("length", [1, 3])
+def test_data_that_are_there_already(length):
+    """Every whole window alike, and nothing else."""
+    replay = buffers.from_rows(jnp.arange(8), 2, capacity=CAPACITY)
+    order = priorities.from_rows(replay, length)
+    whole = 4 - length + 1
+    np.testing.assert_array_equal(leaves(order), [[1] * whole + [0] * (CAPACITY - whole)] * 2)
+    np.testing.assert_array_equal(order.tree[:, 1], [whole, whole])
+
+
 def test_nothing_to_draw():
     drawn = sample(priorities.init(NUM_ENVS, CAPACITY), jax.random.key(0), batch_size=4)
     assert not np.any(drawn.row) and not np.any(drawn.probability)

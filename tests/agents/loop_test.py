@@ -16,7 +16,7 @@ import pytest
 import rlax_pref
 from rlax_pref.agents import hooks, runner
 from rlax_pref.checkpoints import Checkpoints
-from rlax_pref.types import Policy, TrainState
+from rlax_pref.types import Discrete, Policy, TimeStep, TrainState
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -200,6 +200,29 @@ def test_policies_carry_memory():
     episodes = runner.evaluate(Echo(), policy, KEY, 16, 10)
     n = episodes["length"]
     np.testing.assert_array_equal(episodes["return"], n * (n - 1) / 2)
+
+
+def test_policies_observe_what_their_actions_brought():
+    """One that pays back what it was paid is paid the same at every step."""
+
+    class Mirror:
+        action_space = Discrete(2)
+
+        def reset(self, key):
+            return jnp.int32(0), jnp.zeros(1)
+
+        def step(self, key, state, action):
+            reward = jnp.where(state == 0, 1, action).astype(jnp.float32)
+            done = state == 4
+            obs = jnp.zeros(1)
+            return state + 1, TimeStep(obs, reward, 1.0 - done, jnp.zeros((), bool), obs)
+
+    policy = Policy(
+        init=lambda key: jnp.zeros(()),
+        act=lambda memory, obs, key: (memory, memory.astype(jnp.int32)),
+        observe=lambda memory, timestep: timestep.reward,
+    )
+    np.testing.assert_array_equal(runner.evaluate(Mirror(), policy, KEY, 3, 10)["return"], 5.0)
 
 
 def test_evaluation_draws_on_the_step_alone():
