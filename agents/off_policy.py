@@ -76,6 +76,9 @@ class Method(NamedTuple):
     `begin(learner, replay, draw, key) -> (learner, metrics)` comes before the minibatches of each
     agent step, for what is done once for all of them; `draw(key) -> row [E, n]` says where windows
     begin that may be learned from, and `windows` reads them.
+
+    `prepare(replay) -> replay` adds to the store what `read` wants to know of all rows at once,
+    such as where trajectories end; before the minibatches of each step, and not to be kept.
     """
 
     init: Callable[[Key, Array, Array], Mapping[str, PyTree]]
@@ -89,6 +92,7 @@ class Method(NamedTuple):
         Callable[[Learner, buffers.Replay, Callable[[Key], Array], Key], tuple[Learner, Metrics]]
         | None
     ) = None
+    prepare: Callable[[buffers.Replay], buffers.Replay] = lambda replay: replay
 
 
 # What methods are made of -------------------------------------------------------------------
@@ -374,9 +378,11 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
             rows = lambda key: draw(actor, key)[0]
             learner, begun = method.begin(learner, actor.replay, rows, key_begin)
 
+        prepared = actor._replace(replay=method.prepare(actor.replay))
+
         def one(carry: tuple[Learner, Any], x: tuple[Array, Key]) -> tuple[Any, Metrics]:
             learner, order = carry
-            learner, order, metrics = learn(learner, actor._replace(order=order), *x)
+            learner, order, metrics = learn(learner, prepared._replace(order=order), *x)
             return (learner, order), metrics
 
         count = state.step * config.num_updates + jnp.arange(config.num_updates)

@@ -69,7 +69,7 @@ def sample(
     key: Key,
     row: Array,
     end: Array,
-    num_rows: int,
+    num_rows: Array | int,
     *,
     p_current: Numeric = 0.2,
     p_trajectory: Numeric = 0.5,
@@ -81,7 +81,7 @@ def sample(
       key: random key.
       row: `[...]` int32 rows that the steps are taken in.
       end: `[...]` int32 last rows of their trajectories.
-      num_rows: N, rows of the data.
+      num_rows: N, rows of the data, a number or `[...]`.
       p_current: how often the goal is the row itself.
       p_trajectory: how often it is later on the trajectory; in the rest of the cases, anywhere.
       discount: later rows are drawn by `geometric`; None draws them by `uniform_future`.
@@ -129,5 +129,10 @@ def reached(row: Array, goal: Array) -> Reached:
         for options the row that the option led to.
       goal: `[...]` int32.
     """
-    success = (row == goal).astype(jnp.float32)
+    return paid(row == goal)
+
+
+def paid(success: Array) -> Reached:
+    """The same, where something else than the row says whether the goal is reached, `[...]`."""
+    success = success.astype(jnp.float32)
     return Reached(success - 1.0, 1.0 - success)
