@@ -178,7 +178,7 @@ def load_policy(
       directory: the run directory; it may be in use.
       agent: the agent, if the run was not described or should not be built from its description.
       env: its environment, likewise.
-      which: the `"latest"` checkpoint or the `"best"`.
+      which: the `"latest"` checkpoint, the `"best"`, or the one of some agent step.
 
     Raises:
       RunError: there is no such run.

@@ -39,7 +39,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-Which = Literal["latest", "best"]
+Which = Literal["latest", "best"] | int
 
 FORMAT = 1
 PACKAGES = ("jax", "jaxlib", "numpy", "orbax-checkpoint")
@@ -213,15 +213,15 @@ class Checkpoints:
 def restore(
     directory: str | os.PathLike[str], like: PyTree, *, which: Which = "latest"
 ) -> tuple[int, PyTree]:
-    """Loads a run's newest or best checkpoint that is sound.
+    """Loads a run's newest or best checkpoint that is sound, or a certain one.
 
-    A damaged checkpoint is passed over, with one line on stderr that names the file.
+    Of the first two a damaged one is passed over, with one line on stderr that names the file.
 
     Args:
       directory: the run directory.
       like: a pytree with the structure, shapes and dtypes expected: arrays, or
         `jax.ShapeDtypeStruct`. Where a leaf has a sharding, the loaded one gets it too.
-      which: `"latest"`, or `"best"` by the metric given when it was saved.
+      which: `"latest"`, `"best"` by the metric given when it was saved, or the step of one.
 
     Returns:
       `(step, state)`; the state's leaves are bit for bit those saved.
@@ -248,6 +248,11 @@ def _restore(root: Path, like: PyTree, which: Which) -> tuple[int, PyTree, dict[
     steps = _steps(root)
     if not steps:
         raise CheckpointError(f"nothing is saved yet in {root.parent}")
+    if isinstance(which, int):
+        if which not in steps:
+            there = ", ".join(map(str, steps))
+            raise CheckpointError(f"no checkpoint {which} in {root.parent}: there are {there}")
+        steps = [which]
     if which == "best":
         metrics = _metrics(root)
         if not metrics:

@@ -57,6 +57,8 @@ class Train:
     """Agent steps compiled together, and between two lines of the log."""
     save_every: int | None = None
     """Agent steps between two checkpoints; by default ten times `every`."""
+    keep: int = 3
+    """How many of the newest checkpoints stay, the best besides."""
     evaluate_every: int = 0
     """Agent steps between two evaluations of the policy as it is when it does not explore."""
     tensorboard: bool = False
@@ -98,6 +100,7 @@ class Train:
             | ({} if data is None else {"data": data}),
             every=self.every,
             save_every=self.save_every,
+            keep=self.keep,
             hooks=_evaluation(env, agent, self.seed, self.evaluate_every),
             tensorboard=self.tensorboard,
         )
@@ -182,13 +185,13 @@ class Collect:
     out: pathlib.Path
     """File to write, .npz or .hdf5."""
     steps: int = 100_000
-    """Steps to take, all runs and all noises together."""
+    """Steps to take, all policies and all noises together."""
     noise: tuple[float, ...] = (0.0,)
     """Probabilities that an action is drawn at random; each policy acts with each of them."""
     num_envs: int = 16
     """Environments side by side. Of each the last trajectory is cut off."""
-    which: Literal["latest", "best"] = "latest"
-    """The latest checkpoint of each run or the best."""
+    which: tuple[Literal["latest", "best"] | int, ...] = ("latest",)
+    """Checkpoints of each run: latest, best, or agent steps of some (see `train --keep`)."""
     seed: int = 0
     """Of starts, actions and moves."""
     cache: bool = True
@@ -216,7 +219,7 @@ class Collect:
                 )
         name, settings = worlds[0]
         env = envs.make(name, **settings)
-        policies = [runner.load_policy(x, which=self.which) for x in self.directories]
+        policies = [runner.load_policy(x, which=y) for x in self.directories for y in self.which]
         cases = [(policy, noise) for policy in policies for noise in self.noise]
         keys = jax.random.split(jax.random.key(self.seed), len(cases))
         parts = [
@@ -232,7 +235,7 @@ class Collect:
             env_settings=settings,
             runs=[str(directory) for directory in self.directories],
             noise=list(self.noise),
-            which=self.which,
+            which=list(self.which),
             seed=self.seed,
         )
         print(datasets.inspect(self.out))

@@ -347,6 +347,16 @@ def test_best_without_metrics(tmp_path):
         checkpoints.restore(tmp_path, {"x": jnp.float32(0)}, which="best")
 
 
+def test_a_certain_checkpoint(tmp_path):
+    with Checkpoints(tmp_path) as saved:
+        for step in (3, 5, 8):
+            saved.save(step, {"x": jnp.float32(step)})
+    step, state = checkpoints.restore(tmp_path, {"x": jnp.float32(0)}, which=5)
+    assert (step, float(state["x"])) == (5, 5.0)
+    with pytest.raises(CheckpointError, match=r"no checkpoint 4 in .*: there are 3, 5, 8"):
+        checkpoints.restore(tmp_path, {"x": jnp.float32(0)}, which=4)
+
+
 def test_damaged_best_falls_back_to_the_second_best(run, capsys):
     first = newest(run).with_name("000000000100")
     shutil.rmtree(first / "arrays")

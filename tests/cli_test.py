@@ -116,6 +116,7 @@ def test_train_evaluate_resume(tmp_path, capsys):
     """A run that is trained, judged and gone on with, and how far it is."""
     run = str(tmp_path / "run")
     train = ["train", "ppo", "--env-steps", "64", "--directory", run, "--evaluate-every", "2"]
+    train += ["--save-every", "2"]
     assert cli.main([*train, "--every", "2", "--no-cache", *SMALL]) == 0
     rows = [json.loads(x) for x in Path(run, "metrics.jsonl").read_text().splitlines()]
     assert [row["env_steps"] for row in rows] == [32, 64]
@@ -127,10 +128,14 @@ def test_train_evaluate_resume(tmp_path, capsys):
     assert "return  mean" in out and "finished  3 of 3 episodes" in out
 
     file = str(tmp_path / "data.npz")
-    collect = ["collect", run, run, "--out", file, "--steps", "40", "--noise", "0", "1"]
-    assert cli.main([*collect, "--num-envs", "2", "--no-cache"]) == 0
+    collect = ["collect", run, "--out", file, "--steps", "40", "--num-envs", "2", "--no-cache"]
+    assert cli.main([*collect, "--noise", "0", "1", "--which", "2", "latest"]) == 0
     out = capsys.readouterr().out
-    assert "data: 40 steps in" in out and "env cartpole" in out and "noise [0.0, 1.0]" in out
+    assert (
+        "data: 40 steps in" in out
+        and "env cartpole" in out
+        and "noise [0.0, 1.0], which [2, 'latest']" in out
+    )
     assert "load_transitions" in out
     action = rlax_pref.datasets.load_transitions(file).data.a_tm1
     assert action.shape == (40,) and set(action[10:20]) == {0, 1}
