@@ -9,6 +9,8 @@
   sac      soft actor-critic
   td3      twin delayed deterministic policy gradients: td3_bc
 
+  imitation  from what is given, the more what turned out well: iql, xql, awac, odice, bc
+
   preference_segments  from choices between segments of behaviour: cpl, cpl_kl, ipl, segment_bc
 
   denoising  policies that denoise, from preferences between actions: d3po, prdp, dragon ...
@@ -72,6 +74,7 @@ __all__ = [
     "denoising",
     "dqn",
     "hooks",
+    "imitation",
     "make",
     "off_policy",
     "offline_tokens",

@@ -80,7 +80,11 @@ def _apply(module: nn.Module) -> Callable[[PyTree, Array], Any]:
 
 
 def policy(
-    action_space: Discrete | Box, hidden: Sequence[int], *, activation: str = "tanh"
+    action_space: Discrete | Box,
+    hidden: Sequence[int],
+    *,
+    activation: str = "tanh",
+    bounded: bool = False,
 ) -> Network:
     """A policy network: `apply(params, obs [..., D])` is a distribution over actions.
 
@@ -92,6 +96,9 @@ def policy(
       action_space: what the environment takes.
       hidden: widths of the hidden layers.
       activation: one of `ACTIVATIONS`.
+      bounded: keeps the mean of continuous actions within bounds by a tanh, and the logarithm of
+        their deviation within [-5, 2]. The density is that of a Gaussian all the same, so that it
+        is finite where actions are at the bounds.
 
     Returns:
       A `Network` whose output has `sample(seed=)`, `log_prob`, `entropy` and `mode`.
@@ -110,10 +117,10 @@ def policy(
         return {"mean": mean.init(key, obs), "log_std": jnp.zeros(num_actions)}
 
     def apply(params: PyTree, obs: Array) -> distrax.Distribution:
-        loc = mean.apply(params["mean"], obs)
-        return distrax.MultivariateNormalDiag(
-            loc, jnp.broadcast_to(jnp.exp(params["log_std"]), loc.shape)
-        )
+        loc, log_std = mean.apply(params["mean"], obs), params["log_std"]
+        if bounded:
+            loc, log_std = jnp.tanh(loc), jnp.clip(log_std, -5.0, 2.0)
+        return distrax.MultivariateNormalDiag(loc, jnp.broadcast_to(jnp.exp(log_std), loc.shape))
 
     return Network(init, apply)
 

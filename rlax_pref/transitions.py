@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref._shapes import assert_like
-from rlax_pref.types import Array, Transition
+from rlax_pref.types import Array, Numeric, Transition
 
 
 def survival(discount_t: Array, truncated_t: Array) -> Array:
@@ -113,6 +113,34 @@ def trajectory_start(last: Array) -> Array:
     index = jnp.arange(num, dtype=jnp.int32).reshape((num,) + (1,) * (last.ndim - 1))
     first = jnp.concatenate([jnp.ones_like(last[:1]), last[:-1]]).astype(bool)
     return jax.lax.cummax(jnp.where(first, index, 0), axis=0)
+
+
+def best_trajectories(data: Transition, share: Numeric) -> Transition:
+    """The trajectories of the largest return, over and over, as many rows as there were.
+
+    Without discount. They stay whole and in order, so what is drawn from the result evenly is
+    drawn evenly from the best, and windows of it are windows of theirs.
+
+    Args:
+      data: `[N, ...]` steps of many trajectories, one after the other.
+      share: of the trajectories, in (0, 1]; rounded down, but the best one is always there. Of
+        equals, those that come first. May be traced: shapes do not depend on it.
+
+    Returns:
+      `[N, ...]`; the last row ends a trajectory.
+    """
+    num = data.r_t.shape[0]
+    index = jnp.arange(num, dtype=jnp.int32)
+    data = jax.tree.map(jnp.asarray, data)
+    end = trajectory_end((data.discount_t == 0) | data.truncated_t.astype(bool))
+    ends = end == index
+    total = jax.ops.segment_sum(data.r_t, end, num)
+    rank = jnp.argsort(jnp.argsort(jnp.where(ends, -total, jnp.inf)))
+    kept = rank[end] < jnp.maximum(jnp.floor(share * ends.sum() + 1e-4), 1.0)
+    row = jnp.argsort(~kept)[index % kept.sum()]
+    last = ends & (data.discount_t != 0)
+    chosen = data._replace(truncated_t=data.truncated_t.astype(bool) | last)
+    return jax.tree.map(lambda x: x[row], chosen)
 
 
 def context(row: Array, start: Array, length: int) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
   control       agents that act in environments step by step, and learn from what they just did
   off_policy    the same, and learn from steps that were stored or given
+  imitation     agents that imitate what was given, the more what turned out well
   tokens        agents that answer prompts, and learn from what their responses earn
   preferences   the same, from preferences between responses
   segments      agents that act, and learn from choices between segments of behaviour
@@ -15,6 +16,7 @@ by `static` shape the program.
 
 from .control import AWR, CONTROL, PPO, TRPO, VMPO, OnPolicy
 from .denoising import DENOISING, Denoising
+from .imitation import AWAC, BC, IMITATION, IQL, ODICE, XQL, Imitation
 from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
@@ -22,9 +24,14 @@ from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
 
 __all__ = [
     "AGENTS",
+    "AWAC",
     "AWR",
+    "BC",
     "DENOISING",
     "DQN",
+    "IMITATION",
+    "IQL",
+    "ODICE",
     "OFFLINE_TOKENS",
     "OFF_POLICY",
     "PPO",
@@ -36,7 +43,9 @@ __all__ = [
     "TOKENS",
     "TRPO",
     "VMPO",
+    "XQL",
     "Denoising",
+    "Imitation",
     "OffPolicy",
     "OfflineTokens",
     "OnPolicy",
@@ -49,6 +58,7 @@ __all__ = [
 AGENTS: dict[str, type] = (
     CONTROL
     | OFF_POLICY
+    | IMITATION
     | PREFERENCE_SEGMENTS
     | DENOISING
     | TOKENS
