@@ -129,11 +129,64 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: the environment's actions are not discrete, or settings do not fit together.
     """
-    if not isinstance(env.action_space, Discrete):
-        raise ValueError(f"DQN needs discrete actions, not {env.action_space}: try sac or td3")
-    num_actions = env.action_space.num
+    space = discrete("DQN", env)
     returns = law(config)
-    critic = network(config, num_actions, returns.num)
+    critic = network(config, space.num, returns.num)
+    core = learning(config, space.num, critic, lambda output, obs: returns.value(output))
+
+    def explore(learner: Learner, step: Array) -> Policy:
+        return off_policy.act_by(config, space, learner, core.explore(learner, step))
+
+    def policy(learner: Learner) -> Policy:
+        def choose(obs: Array, key: Key) -> Array:
+            return returns.value(core.predict(learner, obs, key)).argmax(-1).astype(jnp.int32)
+
+        return off_policy.act_by(config, space, learner, choose)
+
+    method = off_policy.Method(core.init, core.update, explore, policy, targets=("critic",))
+    return off_policy.make(env, config, method, data)
+
+
+def discrete(name: str, env: Env) -> Discrete:
+    """The environment's action space.
+
+    Raises:
+      ValueError: its actions are not discrete, as the agent of this name needs them.
+    """
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(f"{name} needs discrete actions, not {env.action_space}: try sac or td3")
+    return env.action_space
+
+
+class Core(NamedTuple):
+    """How a critic learns and what it says, of observations as the networks see them.
+
+    `init` and `update` are those of `off_policy.Method`. `explore(learner, step)` is how to act
+    meanwhile, `choose(obs [D], key) -> action`. `predict(learner, obs [..., D], key)` is
+    `[..., A, m]` what is known of the return when nothing is to be tried.
+    """
+
+    init: Callable[[Key, Array, Array], dict[str, PyTree]]
+    update: Callable[..., tuple[Learner, Array, Metrics]]
+    explore: Callable[[Learner, Array], Callable[[Array, Key], Array]]
+    predict: Callable[[Learner, Array, Key], Array]
+
+
+def learning(
+    config: Config,
+    num_actions: int,
+    critic: networks.Network,
+    score: Callable[[Array, Array], Array],
+) -> Core:
+    """How a critic learns that may choose by something else than the mean.
+
+    Args:
+      config: see `configs.DQN`.
+      num_actions: A.
+      critic: `apply(params, (obs [..., D], tau [..., m]))` is `[..., A, m]`, see `network`.
+      score: `(output [..., A, m], obs [..., D]) -> [..., A]`, of which the largest is chosen.
+    """
+    returns = law(config)
     implicit = config.critic == "implicit_quantiles"
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
@@ -160,13 +213,13 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         if config.double:
             online = weights(learner.params["critic"], keys[2])
             chooser = critic.apply(online, (data.obs_t, fractions(keys[3], data.obs_t)))
-        best = returns.value(chooser).argmax(-1)
+        best = score(chooser, data.obs_t).argmax(-1)
         output_t = values.of_action(output_t, best)
         tau = fractions(keys[4], data.obs_tm1)
 
         def loss(params: PyTree) -> tuple[Array, tuple[Array, Metrics]]:
             output = critic.apply(weights(params, keys[5]), (data.obs_tm1, tau))
-            q, taken = returns.value(output), values.of_action(output, data.a_tm1)
+            q, taken = score(output, data.obs_tm1), values.of_action(output, data.a_tm1)
             error = returns.loss(
                 taken, data.r_t, data.discount_t, jax.lax.stop_gradient(output_t), tau
             )
@@ -179,33 +232,29 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         rate = jnp.where(now, config.target_rate, 0.0)
         return off_policy.follow(learner, "critic", rate), error, metrics
 
-    def greedy(params: PyTree, obs: Array, key: Key) -> Array:
-        q = returns.value(critic.apply(params, (obs, fractions(key, obs))))
-        return q.argmax(-1).astype(jnp.int32)
-
-    def explore(learner: Learner, step: Array) -> Policy:
+    def explore(learner: Learner, step: Array) -> Callable[[Array, Key], Array]:
         past = step * config.env_steps / jnp.maximum(config.epsilon_steps, 1.0)
         share = jnp.minimum(past, 1.0)
         epsilon = config.epsilon + share * (config.epsilon_end - config.epsilon)
 
         def choose(obs: Array, key: Key) -> Array:
             key_noise, key_act, key_random, key_which = jax.random.split(key, 4)
-            action = greedy(weights(learner.params["critic"], key_noise), obs, key_act)
+            params = weights(learner.params["critic"], key_noise)
+            output = critic.apply(params, (obs, fractions(key_act, obs)))
+            action = score(output, obs).argmax(-1).astype(jnp.int32)
             if config.noisy:
                 return action
             anything = jax.random.randint(key_random, action.shape, 0, num_actions)
             return jnp.where(jax.random.uniform(key_which) < epsilon, anything, action)
 
-        return off_policy.act_by(config, env.action_space, learner, choose)
+        return choose
 
-    def policy(learner: Learner) -> Policy:
+    def predict(learner: Learner, obs: Array, key: Key) -> Array:
         params = learner.params["critic"]
         params = networks.without_noise(params) if config.noisy else params
-        choose = lambda obs, key: greedy(params, obs, key)
-        return off_policy.act_by(config, env.action_space, learner, choose)
+        return critic.apply(params, (obs, fractions(key, obs)))
 
-    method = off_policy.Method(init, update, explore, policy, targets=("critic",))
-    return off_policy.make(env, config, method, data)
+    return Core(init, update, explore, predict)
 
 
 def _regress(

@@ -152,19 +152,23 @@ def homeostatic_utility(power: int = 1) -> Utility:
     return lambda x: -(jnp.abs(x) ** power)
 
 
-def cvar_start(quantiles: Array, stocks: Array, tau: Numeric) -> tuple[Array, Array]:
+def cvar_start(
+    quantiles: Array, stocks: Array, tau: Numeric, mean_weight: Numeric = 0.0
+) -> tuple[Array, Array]:
     """The stock to begin with for the best conditional value at risk (Rockafellar & Uryasev, 2000).
 
-        max over c of  -c + E min(c + G(c), 0) / tau
+        max over c of  -c + E f(c + G(c))     with f of `cvar_utility`
 
     Args:
       quantiles: `[..., C, N]` of the return from the start under the policy for each stock: those
         of the greedy action.
       stocks: `[C]` stocks to try, e.g. a grid over minus the possible returns.
       tau: in (0, 1].
+      mean_weight: in [0, 1], of the plain mean beside it.
 
     Returns:
-      `[...]` the best stock, and `[...]` the conditional value at risk that it promises.
+      `[...]` the best stock, and `[...]` the conditional value at risk that it promises, its share
+      of the mean included.
 
     Raises:
       AssertionError: while tracing, if the shapes do not fit.
@@ -173,6 +177,6 @@ def cvar_start(quantiles: Array, stocks: Array, tau: Numeric) -> tuple[Array, Ar
         quantiles, -2, stocks.shape[0], custom_message="cvar_start: quantiles must be [..., C, N]"
     )
     stock = jnp.broadcast_to(stocks, quantiles.shape[:-1])
-    value = cvar_utility(tau)(stock[..., None] + quantiles).mean(-1) - stock
+    value = cvar_utility(tau, mean_weight)(stock[..., None] + quantiles).mean(-1) - stock
     best = jnp.argmax(value, axis=-1)
     return stocks[best], value.max(-1)
