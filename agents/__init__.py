@@ -8,8 +8,11 @@
   dqn      deep Q-networks and what was put on top of them: rainbow
   sac      soft actor-critic
   td3      twin delayed deterministic policy gradients: td3_bc
+  mr_q     features that foresee, then TD3, for any kind of action
+  stock_dqn  deep Q-networks for what the whole return is for, such as its worst share
 
-  imitation  from what is given, the more what turned out well: iql, xql, awac, odice, bc
+  imitation  from what is given, the more what turned out well: iql, xql, awac, odice,
+             behaviour_cloning
 
   preference_segments  from choices between segments of behaviour: cpl, cpl_kl, ipl, segment_bc
 
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         denoising,
         dqn,
         hooks,
+        mr_q,
         off_policy,
         offline_tokens,
         on_policy,
@@ -76,6 +80,7 @@ __all__ = [
     "hooks",
     "imitation",
     "make",
+    "mr_q",
     "off_policy",
     "offline_tokens",
     "on_policy",

@@ -30,7 +30,7 @@ from rlax_pref.types import (
 )
 
 from . import off_policy
-from .configs.imitation import AWAC, BC, IMITATION, IQL, ODICE, XQL
+from .configs.imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning
 from .configs.imitation import Imitation as Config
 from .off_policy import Learner
 
@@ -60,7 +60,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
     Args:
       env: an environment that does not reset itself; `obs` is `[D]`.
-      config: `configs.IQL`, `XQL`, `AWAC`, `ODICE` or `BC`, which says what the agent is.
+      config: what the agent is: `configs.IQL`, `XQL`, `AWAC`, `ODICE` or `BehaviourCloning`.
       data: all there is to learn from; see `off_policy.make`.
 
     Returns:
@@ -69,7 +69,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: settings do not fit together or to the data; the message says which.
     """
-    if isinstance(config, BC) and data is not None:
+    if isinstance(config, BehaviourCloning) and data is not None:
         data = transitions.best_trajectories(data, config.share)
     return off_policy.make(env, config, method(env.action_space, config), data)
 
@@ -121,7 +121,7 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
 # Judges -------------------------------------------------------------------------------------
 
 
-def _nobody(space: Discrete | Box, config: BC, actor: networks.Network) -> Judge:
+def _nobody(space: Discrete | Box, config: BehaviourCloning, actor: networks.Network) -> Judge:
     """All is worth the same."""
 
     def update(
@@ -254,7 +254,7 @@ def _dual(space: Discrete | Box, config: ODICE, actor: networks.Network) -> Judg
 
 
 _JUDGES: dict[type, Callable[..., Judge]] = {
-    BC: _nobody,
+    BehaviourCloning: _nobody,
     IQL: _implicit,
     XQL: _implicit,
     AWAC: _sampled,

@@ -48,6 +48,21 @@ def test_gaussian_policy_has_the_density_it_says():
     np.testing.assert_allclose(law.entropy(), stats.norm.entropy(scale=std).sum(), rtol=1e-5)
 
 
+def test_bounded_policy_has_a_bounded_mean_and_a_gaussian_density():
+    """Its density is finite at the bounds, where a squashed one is not."""
+    network = networks.policy(Box(-2.0, 2.0, (2,)), (8,), bounded=True)
+    obs = 100.0 * jax.random.normal(jax.random.key(0), (5, 3))
+    params = network.init(jax.random.key(1), obs)
+    params["mean"] = jax.tree.map(lambda x: 100.0 * x, params["mean"])
+    params["log_std"] = jnp.array([-9.0, 9.0])
+    law = network.apply(params, obs)
+    assert np.all(np.abs(law.mode()) <= 1.0) and np.any(np.abs(law.mode()) > 0.9)
+    np.testing.assert_allclose(law.stddev()[0], np.exp([-5.0, 2.0]), rtol=1e-5)
+    z = (1.0 - np.asarray(law.mode(), np.float64)) / np.exp([-5.0, 2.0])
+    density = (-0.5 * z**2 - np.log(2 * np.pi) / 2 - np.array([-5.0, 2.0])).sum(-1)
+    np.testing.assert_allclose(law.log_prob(jnp.ones((5, 2))), density, rtol=1e-4)
+
+
 def test_actions_reach_the_environment_in_its_units():
     box = Box(-1.0, 3.0, (1,))
     action = jnp.array([[-9.0], [-1.0], [0.0], [1.0], [9.0]])

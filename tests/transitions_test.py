@@ -140,3 +140,41 @@ def test_messages():
         transitions.n_step(w._replace(discount_t=np.ones(2)))
     with pytest.raises(AssertionError, match="survival: truncated_t must be"):
         transitions.survival(jnp.ones(3), jnp.zeros(2, bool))
+
+
+# The best trajectories ----------------------------------------------------------------------
+
+best = jax.jit(transitions.best_trajectories)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.integers(-3, 3), min_size=8, max_size=8),
+    st.lists(st.sampled_from(("goes on", "terminated", "truncated")), min_size=8, max_size=8),
+    st.sampled_from((0.01, 0.25, 1 / 3, 0.5, 1.0)),
+)
+def test_best_trajectories(r_t, ends, share):
+    data = window(r_t, [x == "terminated" for x in ends], [x == "truncated" for x in ends])
+    trajectories, rows = [], []
+    for i, end in enumerate(ends):
+        rows.append(i)
+        if end != "goes on" or i == 7:
+            trajectories.append(rows)
+            rows = []
+    wanted = sorted(trajectories, key=lambda rows: -sum(r_t[i] for i in rows))  # stable
+    wanted = sorted(wanted[: max(1, int(share * len(wanted) + 1e-4))])
+    rows = np.resize(np.concatenate(wanted), 8)
+    found = best(data, share)
+    np.testing.assert_array_equal(found.a_tm1, rows)
+    np.testing.assert_array_equal(found.obs_t["at"], rows + 1)
+    np.testing.assert_array_equal(found.r_t, np.array(r_t, np.float32)[rows])
+    over = (found.discount_t == 0) | found.truncated_t
+    np.testing.assert_array_equal(over, [any(x[-1] == i for x in trajectories) for i in rows])
+    assert not np.any((found.discount_t == 0) & found.truncated_t)
+
+
+def test_best_of_every_batch():
+    data = window([1.0, 0.0, 2.0, 0.0], [0, 1, 0, 1], [0, 0, 0, 0])
+    two = jax.tree.map(lambda x: jnp.stack([x, x]), data)
+    found = jax.vmap(lambda data: best(data, 0.5))(two)
+    np.testing.assert_array_equal(found.a_tm1, [[2, 3, 2, 3]] * 2)

@@ -2,6 +2,7 @@
 
   control       agents that act in environments step by step, and learn from what they just did
   off_policy    the same, and learn from steps that were stored or given
+  augmented     the same, and see more than observations: features that foresee, stocks
   imitation     agents that imitate what was given, the more what turned out well
   tokens        agents that answer prompts, and learn from what their responses earn
   preferences   the same, from preferences between responses
@@ -14,9 +15,10 @@ so a new value recompiles nothing and `jax.vmap` over a batch of configs is a sw
 by `static` shape the program.
 """
 
+from .augmented import AUGMENTED, MRQ, StockDQN
 from .control import AWR, CONTROL, PPO, TRPO, VMPO, OnPolicy
 from .denoising import DENOISING, Denoising
-from .imitation import AWAC, BC, IMITATION, IQL, ODICE, XQL, Imitation
+from .imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning, Imitation
 from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
@@ -24,13 +26,14 @@ from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
 
 __all__ = [
     "AGENTS",
+    "AUGMENTED",
     "AWAC",
     "AWR",
-    "BC",
     "DENOISING",
     "DQN",
     "IMITATION",
     "IQL",
+    "MRQ",
     "ODICE",
     "OFFLINE_TOKENS",
     "OFF_POLICY",
@@ -44,6 +47,7 @@ __all__ = [
     "TRPO",
     "VMPO",
     "XQL",
+    "BehaviourCloning",
     "Denoising",
     "Imitation",
     "OffPolicy",
@@ -52,12 +56,14 @@ __all__ = [
     "PreferenceSegments",
     "PreferenceTokens",
     "Rainbow",
+    "StockDQN",
     "Tokens",
 ]
 
 AGENTS: dict[str, type] = (
     CONTROL
     | OFF_POLICY
+    | AUGMENTED
     | IMITATION
     | PREFERENCE_SEGMENTS
     | DENOISING

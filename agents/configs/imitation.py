@@ -24,7 +24,7 @@ class Imitation(OffPolicy):
 
 
 @dataclasses.dataclass(frozen=True)
-class BC(Imitation):
+class BehaviourCloning(Imitation):
     """Behavioural cloning (Pomerleau, 1991, Neural Computation 3:88-97)."""
 
     share: float = 1.0
@@ -91,4 +91,10 @@ class ODICE(Judged):
     after it; if not, and eta is 1, that is the true gradient."""
 
 
-IMITATION: dict[str, type] = {"bc": BC, "iql": IQL, "xql": XQL, "awac": AWAC, "odice": ODICE}
+IMITATION: dict[str, type] = {
+    "behaviour_cloning": BehaviourCloning,
+    "iql": IQL,
+    "xql": XQL,
+    "awac": AWAC,
+    "odice": ODICE,
+}

@@ -47,6 +47,7 @@ AGENTS = {
         "pendulum",
         SMALL_SEGMENTS | {"collect_every": 1, "num_rounds": 1},
     ),
+    "iql, discrete": ("iql", "cartpole", SMALL_STORE),
     "oreo, table": ("oreo", "token_lock", {"num_envs": 4, "batch_size": 4, "network": "table"}),
     "ppo, continuous": ("ppo", "pendulum", SMALL),
     "ppo, discrete": ("ppo", "cartpole", SMALL | {"normalize_reward": False}),

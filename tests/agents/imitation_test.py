@@ -13,7 +13,7 @@ from rlax_pref import agents, networks, policies, values
 from rlax_pref.agents import configs, imitation, off_policy, runner
 from rlax_pref.types import Box, Discrete, Transition
 
-NAMES = ("bc", "iql", "xql", "awac", "odice")
+NAMES = ("behaviour_cloning", "iql", "xql", "awac", "odice")
 TABLE = {
     "hidden": (),
     "normalize_obs": False,
@@ -158,9 +158,9 @@ def test_bc_copies_what_was_done_and_the_best_share_only_the_best():
     """Trajectories of 2 steps; one in four takes action 1 and is paid."""
     action = [0, 0, 1, 1, 0, 0, 0, 0]
     data = rows([0, 1] * 4, action, action, 1, truncated=[0, 1] * 4)
-    _, probs, _ = learn(settings("bc"), data)
+    _, probs, _ = learn(settings("behaviour_cloning"), data)
     np.testing.assert_allclose(probs[:, 1], 0.25, atol=0.1)
-    _, probs, metrics = learn(settings("bc", share=0.25), data)
+    _, probs, metrics = learn(settings("behaviour_cloning", share=0.25), data)
     assert np.all(probs[:, 1] > 0.95) and metrics["log_prob"] > -0.1
 
 
@@ -214,7 +214,7 @@ def iql(request):
 
 
 def test_a_step_of_iql_by_hand(iql):
-    """States by the slow critics, the policy by the new values, then the critics, then slow ones."""
+    """States by slow critics, the policy by the new values, then critics, then slow ones."""
     space, config, data, learner, update = iql
     value = networks.value((4,), activation="tanh")
     critic = off_policy.critics(space, config, 2)
@@ -284,7 +284,7 @@ def test_actions_at_the_bounds_are_finite(iql):
 
 
 def test_the_policy_stops_as_its_step_size_decays():
-    config = configs.BC(hidden=(4,), decay_updates=10.0)
+    config = configs.BehaviourCloning(hidden=(4,), decay_updates=10.0)
     method = imitation.method(SPACES["discrete"], config)
     data = minibatch(SPACES["discrete"])
     learner = jax.jit(lambda: begin(method, config, data))()
@@ -297,7 +297,7 @@ def test_the_policy_stops_as_its_step_size_decays():
 
 
 def test_the_odice_step_is_the_orthogonal_direction():
-    """With two values, each against the lesser of the slow ones; rows that are not valid count 0."""
+    """With two values, each against the lesser of the slow ones, over valid rows."""
     config = configs.ODICE(hidden=(4,), activation="tanh", layer_norm=False, learning_rate=0.01)
     space = SPACES["discrete"]
     method = imitation.method(space, config)
@@ -363,8 +363,16 @@ def test_all_fit_together(name, space):
     assert action.shape == getattr(SPACES[space], "shape", ())
 
 
+def test_no_name_hides_another():
+    tables = [x for x in vars(configs).values() if isinstance(x, dict) and x is not configs.AGENTS]
+    tables = [x for x in tables if set(x) <= set(configs.AGENTS)]
+    assert sum(map(len, tables)) == len(configs.AGENTS) > 50
+
+
 def test_a_config_of_no_agent_is_refused():
-    with pytest.raises(ValueError, match="DQN is not one of BC, IQL, XQL, AWAC, ODICE"):
+    with pytest.raises(
+        ValueError, match="DQN is not one of BehaviourCloning, IQL, XQL, AWAC, ODICE"
+    ):
         imitation.make(World(Discrete(2)), configs.DQN())
 
 
