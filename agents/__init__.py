@@ -9,6 +9,7 @@
   sac      soft actor-critic
   td3      twin delayed deterministic policy gradients: td3_bc
   mr_q     features that foresee, then TD3, for any kind of action
+
   stock_dqn  deep Q-networks for what the whole return is for, such as its worst share
 
   imitation  from what is given, the more what turned out well: iql, xql, awac, odice,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         runner,
         sac,
         selecting,
+        stock_dqn,
         td3,
         tokens,
         trpo,
@@ -91,6 +93,7 @@ __all__ = [
     "runner",
     "sac",
     "selecting",
+    "stock_dqn",
     "td3",
     "tokens",
     "trpo",
