@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rlax_pref import metrics
 from rlax_pref.datasets._files import fail, take
 from rlax_pref.datasets._report import left_out, share
 from rlax_pref.types import Discrete, Env, Transition
@@ -68,8 +69,6 @@ def report(
       about: what the writer says.
       skipped: why rows were left out.
     """
-    from rlax_pref import metrics
-
     terminated: Any = np.asarray(data.discount_t) == 0
     ends = np.flatnonzero(terminated | np.asarray(data.truncated_t))
     ends = np.union1d(ends, len(terminated) - 1)
