@@ -7,6 +7,7 @@
   GridWorld     the grid family of the preference studies (Knox et al., 2022, arXiv:2206.02231)
   delivery      its delivery task, which people gave their preferences on
   random_grid   its random members (Knox et al., 2023, arXiv:2310.02456)
+  Maze, corridor, four_rooms  a goal is to be reached, another one each time
   GaussianMixture  a point is made: what is demonstrated lies on two sides, what pays on one
   TokenEnv      tasks of tokens: a prompt is answered, the whole response is judged
   TokenLock, token_lock                combination locks: a few tokens matter, together
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .grid import GridWorld, delivery, random_grid
     from .gymnax import Gymnax
     from .lock import TokenLock, token_lock
+    from .maze import Maze, corridor, four_rooms
     from .pendulum import Pendulum
     from .registry import ENVS, make
     from .rewarded import Rewarded
@@ -62,6 +64,7 @@ __all__ = [
     "GaussianMixture",
     "GridWorld",
     "Gymnax",
+    "Maze",
     "Pendulum",
     "Rewarded",
     "Rollout",
@@ -70,8 +73,10 @@ __all__ = [
     "TokenLock",
     "bernoulli_prompts",
     "check_env",
+    "corridor",
     "delivery",
     "directed_lock",
+    "four_rooms",
     "make",
     "random_grid",
     "rollout",
@@ -91,6 +96,7 @@ _HOME = {
     "GaussianMixture": "gaussian_mixture",
     "GridWorld": "grid",
     "Gymnax": "gymnax",
+    "Maze": "maze",
     "Pendulum": "pendulum",
     "Rewarded": "rewarded",
     "Rollout": "_rollout",
@@ -99,8 +105,10 @@ _HOME = {
     "TokenLock": "lock",
     "bernoulli_prompts": "bernoulli",
     "check_env": "check",
+    "corridor": "maze",
     "delivery": "grid",
     "directed_lock": "directed",
+    "four_rooms": "maze",
     "make": "registry",
     "random_grid": "grid",
     "rollout": "_rollout",

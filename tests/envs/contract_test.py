@@ -18,7 +18,9 @@ from rlax_pref.envs import (
     Pendulum,
     SoftTree,
     bernoulli_prompts,
+    corridor,
     delivery,
+    four_rooms,
     random_grid,
     token_lock,
 )
@@ -41,6 +43,8 @@ ENVS = {  # with limits that end many episodes in one run
     "gaussian_mixture": GaussianMixture,
     "delivery": lambda: delivery(time_limit=9),
     "random_grid": lambda: random_grid(jax.random.key(3), time_limit=5),
+    "corridor": lambda: corridor(2, 3, num_waves=1, time_limit=9),
+    "four_rooms": lambda: four_rooms(continuous=True, time_limit=9),
     "token_lock": lambda: token_lock(max_length=4, critical=(1, 3)),
     "soft_tree": SoftTree,
     "bernoulli_prompts": lambda: bernoulli_prompts(num_prompts=5),

@@ -37,6 +37,8 @@ def test_our_own_need_no_adapter():
         ("evergreen", dict(reward=2.0), "Evergreen"),
         ("gaussian_mixture", dict(num_dimensions=3), "GaussianMixture"),
         ("delivery", dict(time_limit=50), "GridWorld"),
+        ("corridor", dict(speed=0.5), "Maze"),
+        ("four_rooms", dict(continuous=True), "Maze"),
         ("random_grid", dict(seed=3), "GridWorld"),
         ("token_lock", dict(seed=3, partial=True), "TokenLock"),
         ("directed_lock", dict(seed=3, max_length=9), "Directed"),
