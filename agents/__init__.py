@@ -14,6 +14,8 @@
 
   imitation  from what is given, the more what turned out well: iql, xql, awac, odice,
              behaviour_cloning
+  hiql       goals by way of subgoals, from what is given: ota
+  icvf       values of what is wanted, from data without actions: features to begin with
 
   preference_segments  from choices between segments of behaviour: cpl, cpl_kl, ipl, segment_bc
 
@@ -27,7 +29,7 @@
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
-share, online and offline), `acting` (stepping many environments with a tally of episodes),
+share, online and offline), `hindsight` (what those share that draw goals from them), `acting` (stepping many environments with a tally of episodes),
 `selecting` (sample, score, select, learn: the loop of preferences between samples), `responding`
 (what agents of tokens share) and `configs` (what can be chosen).
 """
@@ -52,7 +54,10 @@ if TYPE_CHECKING:
         configs,
         denoising,
         dqn,
+        hindsight,
+        hiql,
         hooks,
+        icvf,
         mr_q,
         off_policy,
         offline_tokens,
@@ -79,7 +84,10 @@ __all__ = [
     "configs",
     "denoising",
     "dqn",
+    "hindsight",
+    "hiql",
     "hooks",
+    "icvf",
     "imitation",
     "make",
     "mr_q",

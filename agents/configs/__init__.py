@@ -4,6 +4,7 @@
   off_policy    the same, and learn from steps that were stored or given
   augmented     the same, and see more than observations: features that foresee, stocks
   imitation     agents that imitate what was given, the more what turned out well
+  goals         agents that learn from what was given to reach goals
   tokens        agents that answer prompts, and learn from what their responses earn
   preferences   the same, from preferences between responses
   segments      agents that act, and learn from choices between segments of behaviour
@@ -18,6 +19,7 @@ by `static` shape the program.
 from .augmented import AUGMENTED, MRQ, StockDQN
 from .control import AWR, CONTROL, PPO, TRPO, VMPO, OnPolicy
 from .denoising import DENOISING, Denoising
+from .goals import GOALS, HIQL, ICVF, OTA, Hindsight
 from .imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning, Imitation
 from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
@@ -31,12 +33,16 @@ __all__ = [
     "AWR",
     "DENOISING",
     "DQN",
+    "GOALS",
+    "HIQL",
+    "ICVF",
     "IMITATION",
     "IQL",
     "MRQ",
     "ODICE",
     "OFFLINE_TOKENS",
     "OFF_POLICY",
+    "OTA",
     "PPO",
     "PREFERENCE_SEGMENTS",
     "PREFERENCE_TOKENS",
@@ -49,6 +55,7 @@ __all__ = [
     "XQL",
     "BehaviourCloning",
     "Denoising",
+    "Hindsight",
     "Imitation",
     "OffPolicy",
     "OfflineTokens",
@@ -65,6 +72,7 @@ AGENTS: dict[str, type] = (
     | OFF_POLICY
     | AUGMENTED
     | IMITATION
+    | GOALS
     | PREFERENCE_SEGMENTS
     | DENOISING
     | TOKENS

@@ -47,6 +47,11 @@ AGENTS = {
         "pendulum",
         SMALL_SEGMENTS | {"collect_every": 1, "num_rounds": 1},
     ),
+    "ota, discrete": (
+        "ota",
+        "four_rooms",
+        SMALL_STORE | {"num_features": 3, "subgoal_steps": 2, "option_steps": 2},
+    ),
     "iql, discrete": ("iql", "cartpole", SMALL_STORE),
     "oreo, table": ("oreo", "token_lock", {"num_envs": 4, "batch_size": 4, "network": "table"}),
     "ppo, continuous": ("ppo", "pendulum", SMALL),
