@@ -16,7 +16,8 @@ target a little beyond one of them. FILE gets one JSON line for each condition:
   prices   PRDP at several prices of a nat, beside what is best at that price, found by weighing
            the first chain's actions by exp(reward / price)
   rates    PRDP, D3PO and DDPO at several step sizes of Adam; in `prdp_unclipped` and `ddpo_reused`
-           nothing holds back the steps taken on the same actions
+           nothing holds back the steps taken on the same actions; `worse` counts the seeds that
+           earn less than the first chain, or are lost in numbers that are not finite
 
 `divergence` is of whole chains from the first chain, `distance` is Frechet's from the exemplars,
 `wins` is the share of observations where the action earns more than the first chain's. `curve` has
@@ -58,7 +59,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "raft": ("diffusion_raft", {}),
 }
 PRICES = (0.05, 0.1, 0.2, 0.4)
-RATES = (1e-3, 1e-2, 1e-1)
+RATES = (1e-3, 1e-2, 3e-2, 1e-1)
 AT_RATES: dict[str, tuple[str, dict[str, Any]]] = {
     "d3po": ("d3po", {}),
     "prdp": ("prdp", {}),
@@ -159,11 +160,13 @@ def run(num_seeds: int, steps: int, parts: list[str]) -> list[Line]:
         line: Line = {"part": part, "method": name, "seeds": num_seeds, "steps": steps} | more
         for what, x in found.items():
             if what == "curve":
-                line["curve"] = np.round(x.astype(float), 4).tolist()
+                line["curve"] = [[finite(y) for y in seed] for seed in np.round(x.astype(float), 4)]
                 continue
-            line[what] = float(x.mean())
-            line[f"{what}_standard_error"] = float(record.standard_error(x))
-        line["reward_by_seed"] = np.round(found["reward"].astype(float), 4).tolist()
+            line[what] = finite(x.mean())
+            line[f"{what}_standard_error"] = finite(record.standard_error(x))
+        line["reward_by_seed"] = [finite(x) for x in np.round(found["reward"].astype(float), 4)]
+        if part == "rates":
+            line["worse"] = int(np.sum(~(found["reward"] >= known["reference"]["reward"])))
         line["seconds"] = round(time.perf_counter() - began, 1)  # compiling included
         lines.append(line | record.where())
         print(row(line), flush=True)
@@ -190,13 +193,18 @@ def run(num_seeds: int, steps: int, parts: list[str]) -> list[Line]:
     return lines
 
 
+def finite(x: Any) -> float | None:
+    """A number, or None of a policy that is none any more."""
+    return float(x) if np.isfinite(x) else None
+
+
 def row(line: Line) -> str:
     """A line of the table."""
     setting = line.get("price", line.get("rate", ""))
     cells = "".join(
-        f"{what:>12}{line[what]:8.3f} +- {line[f'{what}_standard_error']:5.3f}"
+        f"{what:>12}{line[what]:8.3f} +- {line[f'{what}_standard_error'] or 0.0:5.3f}"
         for what in ("reward", "divergence", "distance", "wins")
-        if what in line
+        if line.get(what) is not None
     )
     return f"  {line['part']:<8}{line['method']:<16}{setting!s:<7}{cells}"
 
