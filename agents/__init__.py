@@ -29,9 +29,10 @@
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
-share, online and offline), `hindsight` (what those share that draw goals from them), `acting` (stepping many environments with a tally of episodes),
-`selecting` (sample, score, select, learn: the loop of preferences between samples), `responding`
-(what agents of tokens share) and `configs` (what can be chosen).
+share, online and offline), `hindsight` (what those share that draw goals from them), `acting`
+(stepping many environments with a tally of episodes), `selecting` (sample, score, select, learn:
+the loop of preferences between samples), `responding` (what agents of tokens share) and `configs`
+(what can be chosen).
 """
 
 import dataclasses
