@@ -64,9 +64,9 @@ def _win_rate(config: Config, reward: Array) -> Array:
 def _kto(config: Config, batch: Batch) -> Array:
     pair = jnp.stack(_pair(batch.data, batch.made.log_ratio), axis=1)
     point = policies.kto_reference_point(batch.mismatched)
-    return policies.kto(
-        pair, jnp.broadcast_to(jnp.array([1.0, 0.0]), pair.shape), point, config.beta
-    )
+    p_first = batch.data.p_first
+    wanted = jnp.stack([p_first, 1.0 - p_first], axis=1)  # of a tie, neither more than the other
+    return policies.kto(pair, wanted, point, config.beta)
 
 
 def _mapl(config: Config, batch: Batch) -> Array:

@@ -21,7 +21,8 @@ def aot(
         loss_i = -log sigmoid(beta * (margin_(i) - ref_margin_(i)))
 
     with `(i)` the i-th smallest of the batch. Not each pair but their distribution is to improve,
-    the smallest margin on the reference's smallest and so on: dominance of the first order.
+    the smallest margin on the reference's smallest and so on: dominance of the first order. Where
+    all margins of the reference are equal, the loss of the batch is that of `dpo`.
 
     Args:
       margin: `[..., B]` log pi(preferred) - log pi(other) of the pairs of a batch.

@@ -78,7 +78,7 @@ def test_every_loss_fits_together(lock):
         assert jax.eval_shape(agent.step, state)[1]["loss"].shape == ()
 
 
-@pytest.mark.parametrize("name", ["dpo", "kto", "raft", "aot", "apo", "dno_prct"])
+@pytest.mark.parametrize("name", ["dpo", "kto", "raft", "aot", "dno_prct"])
 def test_learns_from_preferences(name, lock):
     """A random policy earns a third of a point."""
     agent = make(name, lock)
@@ -134,22 +134,19 @@ def test_mapl_learns_from_prompts():
     response = jnp.repeat(accepted[which], 2, axis=1)
     data = given(env, env.prompts()[which][:, None], response, jnp.ones((64, 2)))
     table = {}
-    for name in ("dpo", "mapl"):
+    for name in ("kto", "mapl"):
         state, _ = train(make(name, env, data), 20)
         table[name] = np.asarray(state.learner.params["table"][:, :, 0])
-    assert not table["dpo"].any()
+    assert not table["kto"].any()
     assert (table["mapl"][0, :, 0] > table["mapl"][0, :, 1]).all()
     assert (table["mapl"][1, :, 1] > table["mapl"][1, :, 0]).all()
 
 
 def test_uft_learns_from_demonstrations_and_scores():
-    """Of a lock that one response in 3^6 opens, scores alone never say how."""
+    """Of a lock that one response in 3^6 opens, which scores alone would never find."""
     env = envs.make("token_lock", num_prompts=2, max_length=6, num_tokens=3, critical=range(6))
-    earned = {
-        name: np.asarray(train(make(name, env), 40)[1]["return"][-5:]).mean()
-        for name in ("una", "uft")
-    }
-    assert earned["una"] < 0.05 and earned["uft"] > 0.8
+    metrics = train(make("uft", env), 40)[1]
+    assert metrics["return"][:2].mean() < 0.05 and metrics["return"][-5:].mean() > 0.8
 
 
 def test_a_teacher_of_ones_own(lock):
