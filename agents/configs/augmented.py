@@ -13,7 +13,7 @@ Utility = Literal["cvar", "homeostatic", "neutral"]
 class MRQ(OffPolicy):
     """MR.Q, features that foresee (Fujimoto et al., 2025, arXiv:2501.16142)."""
 
-    num_steps: int = static(16)
+    num_steps: int = static(32)
     num_updates: int = static(128)
     num_encoder_updates: int = static(128)
     """Minibatches of the encoder; all its slow copies are renewed before them."""

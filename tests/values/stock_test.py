@@ -88,6 +88,9 @@ def test_cvar_of_a_fair_coin(tau, expected):
     np.testing.assert_allclose(value, expected, atol=1e-5)
     if tau == 0.75:
         assert start == -4.0
+    # A share of the mean, which is 2, counts beside it.
+    _, mixed = values.cvar_start(quantiles, stocks, tau, 0.25)
+    np.testing.assert_allclose(mixed, 0.75 * expected + 0.25 * 2.0, atol=1e-5)
     # Beginning with nothing instead promises nothing: no return is below 0.
     assert np.mean(np.minimum([0.0, 4.0], 0.0)) / tau == 0.0
 
