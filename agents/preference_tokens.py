@@ -148,7 +148,8 @@ def make(
       data: `group_size` responses to each of `num_envs` prompts, every leaf leading with `[E, G]`;
         their rewards say which is preferred, and their log-probabilities are those of the policy
         that they are from. By default the first policy makes them.
-      teacher: a better policy, for `demonstrations`; by default the task's own answers.
+      teacher: a better policy, for `demonstrations` among responses that are made here; by default
+        the task's own answers.
 
     Returns:
       `Agent(init, step, policy)`. One `step` learns from one minibatch; minibatches take turns. Its
@@ -201,8 +202,8 @@ def make(
 
     def score(responses: Responses, key: Key) -> Array:
         keys = jax.random.split(key, responses.reward.shape)
-        score = jax.vmap(jax.vmap(env.score))
-        return score(keys, responses.prompt, responses.response, responses.mask)
+        each = jax.vmap(jax.vmap(env.score))
+        return each(keys, responses.prompt, responses.response, responses.mask)
 
     def complete(
         params: PyTree, reference: PyTree, responses: Responses
@@ -284,7 +285,10 @@ def _check(env: Any, config: Config, data: Responses | None, teacher: Teacher | 
             f"demonstrations={config.demonstrations} of group_size={config.group_size}: "
             "at least one response must be the policy's own"
         )
-    if config.demonstrations and teacher is None and not hasattr(env, "answer"):
+    if config.demonstrations and config.loss == "brain":
+        raise ValueError("loss='brain' must know how likely responses were: demonstrations=0")
+    given = data is not None or teacher is not None or hasattr(env, "answer")
+    if config.demonstrations and not given:
         raise ValueError(
             f"demonstrations={config.demonstrations}: {type(env).__name__} has no answers; "
             "give a teacher"

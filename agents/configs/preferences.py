@@ -185,7 +185,10 @@ class AOT(PreferenceTokens):
 
 @dataclasses.dataclass(frozen=True)
 class DiscoPOP(PreferenceTokens):
-    """A loss that a language model found (Lu et al., 2024, arXiv:2406.08414)."""
+    """A loss that a language model found (Lu et al., 2024, arXiv:2406.08414).
+
+    At its reference it pushes pairs the wrong way, and may never recover: see `policies.discopop`.
+    """
 
     loss: Loss = static("discopop")
 

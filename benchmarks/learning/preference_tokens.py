@@ -125,7 +125,7 @@ def measure(option: str, judge: str, num_seeds: int) -> list[dict[str, Any]]:
         agent = make(option, judge, step_size, jax.random.fold_in(key, 1))
 
         def step(state: TrainState, _: None) -> tuple[TrainState, dict[str, Array]]:
-            state, _ = agent.step(state)
+            state = agent.step(state)[0]
             params = state.learner.params
             return state, look(params.get("policy", params)["table"][:, :, 0])
 

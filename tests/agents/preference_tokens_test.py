@@ -197,6 +197,7 @@ def test_dpa_follows_directions():
         ({"batch_size": 48}, "num_envs=64 must be a multiple of batch_size=48"),
         ({"group_size": 1}, "preferences are between two or more"),
         ({"demonstrations": 2}, "at least one response must be the policy's own"),
+        ({"demonstrations": 1, "loss": "brain"}, "must know how likely responses were"),
         ({"selection": "lead"}, "selection='lead' compares with one answer of a teacher"),
     ],
 )
