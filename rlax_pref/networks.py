@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rlax_pref import vocabulary
 from rlax_pref.types import Array, Box, Discrete, Key, PyTree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -192,12 +193,18 @@ class TokenNetwork(NamedTuple):
 
     To go on with a response of which `num_kept` tokens are there already:
     `start(params, prompt, response [..., L], num_kept []) -> (memory, output num_kept)`.
+
+    Where the outputs come from a last layer, `features(params, prompt, response)` are its
+    `[..., L, D]` inputs and `head(params)` the layer, so that outputs of a large vocabulary need
+    never all be there.
     """
 
     init: Callable[[Key], PyTree]
     apply: Callable[[PyTree, Array, Array], Array]
     start: Callable[..., tuple[PyTree, Array]]
     step: Callable[[PyTree, PyTree, Array], tuple[PyTree, Array]]
+    features: Callable[[PyTree, Array, Array], Array] | None = None
+    head: Callable[[PyTree], vocabulary.Head] | None = None
 
 
 class _Place(NamedTuple):
@@ -341,8 +348,11 @@ class _Transformer(nn.Module):
         self.head = _Rows(self.num_outputs, kernel_init=_init(0.01))
 
     def __call__(self, prompt: Array, response: Array) -> Array:
+        return self.head(self.features(prompt, response))
+
+    def features(self, prompt: Array, response: Array) -> Array:
         x, _ = self._prefill(prompt, response)
-        return self.head(self.norm(x[..., prompt.shape[-1] - 1 :, :]))
+        return self.norm(x[..., prompt.shape[-1] - 1 :, :])
 
     def start(
         self, prompt: Array, response: Array | None = None, num_kept: Array | int = 0
@@ -436,7 +446,14 @@ def transformer(
     def step(params: PyTree, memory: _Cache, token: Array) -> tuple[PyTree, Array]:
         return run(params, memory, token, method="step")
 
-    return TokenNetwork(init, apply, start, step)
+    def features(params: PyTree, prompt: Array, response: Array) -> Array:
+        _assert_fits("transformer", response, max_length)
+        return run(params, prompt, response, method="features")
+
+    def head(params: PyTree) -> vocabulary.Head:
+        return vocabulary.Head(params["head"]["kernel"], params["head"]["bias"])
+
+    return TokenNetwork(init, apply, start, step, features, head)
 
 
 def _assert_fits(caller: str, response: Array, max_length: int) -> None:

@@ -12,6 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from rlax_pref import vocabulary
 from rlax_pref.networks import TokenNetwork
 from rlax_pref.types import Array, Key, Numeric, PyTree
 
@@ -61,6 +62,8 @@ def log_prob(
 ) -> tuple[Array, Array]:
     """Log-probability of each token of given responses, and the entropy of the law it is from.
 
+    Logits of a large vocabulary are made a chunk at a time; see `vocabulary`.
+
     Args:
       network: whose outputs are logits.
       params: its parameters.
@@ -71,6 +74,11 @@ def log_prob(
     Returns:
       Both `[..., L]` float32, not masked. Gradients flow.
     """
+    if network.features is not None and network.head is not None:
+        head = network.head(params)
+        if head.bias.shape[0] >= vocabulary.LARGE:
+            features = network.features(params, prompt, response)
+            return vocabulary.token_law(features, head, response, temperature)
     return token_law(network.apply(params, prompt, response), response, temperature)
 
 

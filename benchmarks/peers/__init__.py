@@ -1,0 +1,1 @@
+"""Programs that measure other libraries. Each runs by itself, where that library is installed."""
