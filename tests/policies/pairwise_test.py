@@ -416,21 +416,6 @@ def test_logged_numbers_are_rewards_of_dpo():
     np.testing.assert_allclose(loss, softplus(-np.asarray(margin)), rtol=1e-5)
 
 
-def test_logged_numbers_of_tokens():
-    logits = jnp.array([[[[0.0, 9, 0], [3, 0, 0]]], [[[1.0, 1, 1], [jnp.nan] * 3]]])
-    token, mask = jnp.array([[1, 2]]), jnp.array([[[1, 1]], [[1, 0]]])
-    log = jax.jit(metrics.pair_tokens)(*logits, token, token, *mask)
-    p = np.exp(np.float64([[0, 9, 0], [3, 0, 0], [1, 1, 1]]))
-    p /= p.sum(-1, keepdims=True)
-    np.testing.assert_allclose(log["entropy"], -(p * np.log(p)).sum() / 3, rtol=1e-5)
-    assert log["mean_token_accuracy"] == 0.5
-    np.testing.assert_allclose([log["logits/chosen"], log["logits/rejected"]], [2, 1])
-    slope = jax.grad(lambda x: sum(metrics.pair_tokens(*x, token, token, *mask).values()))(logits)
-    assert not np.any(slope)
-    with pytest.raises(AssertionError, match="pair_tokens: rejected_mask must be"):
-        metrics.pair_tokens(*logits, token, token, mask[0], mask[1][0])
-
-
 def test_messages():
     with pytest.raises(ValueError, match=r"Unknown loss 'sigmoidal'\. Did you mean 'sigmoid'"):
         policies.pairwise("sigmoidal", *PAIR)
