@@ -110,20 +110,25 @@ class Maze:
 
     def see(self, place: Array) -> Array:
         """`[..., D]` what is seen of places `[..., 2]`; whole numbers are centres of cells."""
-        at = 2.0 * place / jnp.array(self._corner, jnp.float32) - 1.0
+        at = 2.0 * place / self._size - 1.0
         octaves = jnp.pi * 2.0 ** jnp.arange(self.num_waves)
         phase = (at[..., None] * octaves).reshape(*at.shape[:-1], 2 * self.num_waves)
         return jnp.concatenate([at, jnp.sin(phase), jnp.cos(phase)], axis=-1)
 
     def place(self, obs: Array) -> Array:
         """`[..., 2]` where one is, of what is seen of it, `[..., D]` or more."""
-        return (obs[..., :2] + 1.0) * jnp.array(self._corner, jnp.float32) / 2.0
+        return (obs[..., :2] + 1.0) * self._size / 2.0
 
     @property
     def _corner(self) -> tuple[int, int]:
         """Row and column of the last cell."""
         num_rows, num_columns = self.walls.shape
         return num_rows - 1, num_columns - 1
+
+    @property
+    def _size(self) -> Array:
+        """What places are divided by; a single row is at -1."""
+        return jnp.maximum(jnp.array(self._corner, jnp.float32), 1.0)
 
     def _blocked(self, cell: Array) -> Array:
         corner = jnp.array(self._corner)

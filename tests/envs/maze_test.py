@@ -85,6 +85,12 @@ def test_waves_tell_lanes_apart():
     assert maze.reset(KEY)[1].shape == (20,)
 
 
+def test_a_single_lane_is_seen():
+    maze = corridor(1, 3, num_waves=1)
+    np.testing.assert_allclose(maze.place(maze.see(jnp.array([0.0, 1.0]))), [0.0, 1.0])
+    assert np.isfinite(maze.reset(KEY)[1]).all()
+
+
 def test_distances():
     """Of a walk that knows no better, and none through walls."""
     maze = four_rooms()
