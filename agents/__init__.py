@@ -14,8 +14,13 @@
 
   imitation  from what is given, the more what turned out well: iql, xql, awac, odice,
              behaviour_cloning
+  cql        values held back where data are silent: cal_ql, discrete_cql
+  ravl       the least of many critics, on short rollouts of a model
+  digi_q     the best of several proposals, as critics see them
   hiql       goals by way of subgoals, from what is given: ota
   icvf       values of what is wanted, from data without actions: features to begin with
+
+  decision_transformer  asked for a return, does what led to it
 
   preference_segments  from choices between segments of behaviour: cpl, cpl_kl, ipl, segment_bc
 
@@ -29,10 +34,10 @@
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
-share, online and offline), `hindsight` (what those share that draw goals from them), `acting`
-(stepping many environments with a tally of episodes), `selecting` (sample, score, select, learn:
-the loop of preferences between samples), `responding` (what agents of tokens share) and `configs`
-(what can be chosen).
+share, online and offline), `hindsight` (what those share that draw goals from them), `steering`
+(policies among whose actions a critic chooses), `acting` (stepping many environments with a tally
+of episodes), `selecting` (sample, score, select, learn: the loop of preferences between samples),
+`responding` (what agents of tokens share) and `configs` (what can be chosen).
 """
 
 import dataclasses
@@ -53,7 +58,10 @@ if TYPE_CHECKING:
         acting,
         awr,
         configs,
+        cql,
+        decision_transformer,
         denoising,
+        digi_q,
         dqn,
         hindsight,
         hiql,
@@ -66,10 +74,12 @@ if TYPE_CHECKING:
         ppo,
         preference_segments,
         preference_tokens,
+        ravl,
         responding,
         runner,
         sac,
         selecting,
+        steering,
         stock_dqn,
         td3,
         tokens,
@@ -83,7 +93,10 @@ __all__ = [
     "awr",
     "config_from",
     "configs",
+    "cql",
+    "decision_transformer",
     "denoising",
+    "digi_q",
     "dqn",
     "hindsight",
     "hiql",
@@ -98,10 +111,12 @@ __all__ = [
     "ppo",
     "preference_segments",
     "preference_tokens",
+    "ravl",
     "responding",
     "runner",
     "sac",
     "selecting",
+    "steering",
     "stock_dqn",
     "td3",
     "tokens",

@@ -4,7 +4,9 @@
   off_policy    the same, and learn from steps that were stored or given
   augmented     the same, and see more than observations: features that foresee, stocks
   imitation     agents that imitate what was given, the more what turned out well
+  offline       agents that mistrust what data do not show
   goals         agents that learn from what was given to reach goals
+  sequence      agents that see what was given as sequences
   tokens        agents that answer prompts, and learn from what their responses earn
   preferences   the same, from preferences between responses
   segments      agents that act, and learn from choices between segments of behaviour
@@ -22,8 +24,10 @@ from .denoising import DENOISING, Denoising
 from .goals import GOALS, HIQL, ICVF, OTA, Hindsight
 from .imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning, Imitation
 from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
+from .offline import CQL, OFFLINE, RAVL, CalQL, DigiQ, DiscreteCQL
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
+from .sequence import SEQUENCE, DecisionTransformer
 from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
 
 __all__ = [
@@ -31,6 +35,7 @@ __all__ = [
     "AUGMENTED",
     "AWAC",
     "AWR",
+    "CQL",
     "DENOISING",
     "DQN",
     "GOALS",
@@ -40,13 +45,16 @@ __all__ = [
     "IQL",
     "MRQ",
     "ODICE",
+    "OFFLINE",
     "OFFLINE_TOKENS",
     "OFF_POLICY",
     "OTA",
     "PPO",
     "PREFERENCE_SEGMENTS",
     "PREFERENCE_TOKENS",
+    "RAVL",
     "SAC",
+    "SEQUENCE",
     "TD3",
     "TD3BC",
     "TOKENS",
@@ -54,7 +62,11 @@ __all__ = [
     "VMPO",
     "XQL",
     "BehaviourCloning",
+    "CalQL",
+    "DecisionTransformer",
     "Denoising",
+    "DigiQ",
+    "DiscreteCQL",
     "Hindsight",
     "Imitation",
     "OffPolicy",
@@ -72,7 +84,9 @@ AGENTS: dict[str, type] = (
     | OFF_POLICY
     | AUGMENTED
     | IMITATION
+    | OFFLINE
     | GOALS
+    | SEQUENCE
     | PREFERENCE_SEGMENTS
     | DENOISING
     | TOKENS

@@ -21,6 +21,16 @@ SMALL_STORE = {
     "warm_up": 16,
     "hidden": (8,),
 }
+SMALL_MODEL = {
+    "num_steps": 2,
+    "num_encoder_updates": 2,
+    "horizon": 2,
+    "n_step": 2,
+    "state_width": 8,
+    "action_width": 4,
+    "pair_width": 8,
+    "num_atoms": 5,
+}
 SMALL_TOKENS = {"num_envs": 4, "group_size": 2, "network": "table"}
 SMALL_TRANSFORMER = {"network": "transformer", "width": 8, "num_layers": 1, "num_heads": 2}
 SMALL_DENOISING = {"num_envs": 4, "batch_size": 4, "num_steps": 2, "hidden": (8,), "warm_up": 2}
@@ -31,6 +41,11 @@ AGENTS = {
     "awr, continuous": ("awr", "pendulum", SMALL),
     "awr, discrete": ("awr", "cartpole", SMALL),
     "cpl, discrete": ("cpl", "cartpole", SMALL_SEGMENTS),
+    "decision_transformer, continuous": (
+        "decision_transformer",
+        "pendulum",
+        SMALL_STORE | {"context": 3, "width": 8, "num_layers": 1},
+    ),
     "dragon": (
         "dragon",
         "gaussian_mixture",
@@ -47,6 +62,7 @@ AGENTS = {
         "pendulum",
         SMALL_SEGMENTS | {"collect_every": 1, "num_rounds": 1},
     ),
+    "mr_q, discrete": ("mr_q", "cartpole", SMALL_STORE | SMALL_MODEL),
     "ota, discrete": (
         "ota",
         "four_rooms",
@@ -57,6 +73,13 @@ AGENTS = {
     "ppo, continuous": ("ppo", "pendulum", SMALL),
     "ppo, discrete": ("ppo", "cartpole", SMALL | {"normalize_reward": False}),
     "rainbow, discrete": ("rainbow", "cartpole", SMALL_STORE | {"num_atoms": 5}),
+    "ravl, continuous": (
+        "ravl",
+        "pendulum",
+        SMALL_STORE
+        | {"num_rollouts": 8, "horizon": 2, "keep": 2, "model_updates": 2, "model_hidden": (4,)}
+        | {"num_models": 2, "num_elites": 1, "num_critics": 3},
+    ),
     "sac, continuous": ("sac", "pendulum", SMALL_STORE | {"normalize_obs": True}),
     "td3_bc, continuous": ("td3_bc", "pendulum", SMALL_STORE),
     "token_ppo, table": ("token_ppo", "token_lock", SMALL_TOKENS | {"num_minibatches": 1}),
