@@ -18,9 +18,10 @@ from rlax_pref.types import Agent, Array, Discrete, Env, Key, Metrics, Policy, P
 from . import off_policy
 from .configs.off_policy import DQN as Config
 from .configs.off_policy import Rainbow
+from .configs.offline import DiscreteCQL
 from .off_policy import Learner
 
-for _config in (Config, Rainbow):
+for _config in (Config, Rainbow, DiscreteCQL):
     jax.tree_util.register_dataclass(_config)
 DEFAULT = Config()
 

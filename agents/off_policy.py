@@ -54,6 +54,20 @@ class Actor(NamedTuple):
     memory: Any  # of the policy that acts
     replay: buffers.Replay
     order: priorities.Priorities | None  # how likely each row is to be drawn
+    imagined: buffers.Replay | None = None  # steps that a model made up
+
+
+class Imagination(NamedTuple):
+    """Steps that a model makes up, to learn from beside those that are stored.
+
+    `make(learner, replay, draw, key) -> data [E, n, ...]` makes them, as they would be stored and
+    in the order in which they would happen, before the minibatches of each agent step. They are
+    forgotten `keep` agent steps later.
+    """
+
+    make: Callable[[Learner, buffers.Replay, Callable[[Key], Array], Key], Transition]
+    keep: int
+    real_share: Numeric  # of a minibatch, of what was stored
 
 
 class Method(NamedTuple):
@@ -79,6 +93,11 @@ class Method(NamedTuple):
 
     `prepare(replay) -> replay` adds to the store what `read` wants to know of all rows at once,
     such as where trajectories end; before the minibatches of each step, and not to be kept.
+
+    `study(learner, replay, draw, key) -> learner` comes once, before the first agent step: what is
+    learned of the store and then left as it is.
+
+    `imagine` adds steps that never happened.
     """
 
     init: Callable[[Key, Array, Array], Mapping[str, PyTree]]
@@ -93,6 +112,8 @@ class Method(NamedTuple):
         | None
     ) = None
     prepare: Callable[[buffers.Replay], buffers.Replay] = lambda replay: replay
+    study: Callable[[Learner, buffers.Replay, Callable[[Key], Array], Key], Learner] | None = None
+    imagine: Imagination | None = None
 
 
 # What methods are made of -------------------------------------------------------------------
@@ -233,6 +254,10 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
       ValueError: settings do not fit together or to the data; the message says which.
     """
     _check(config, data)
+    if method.imagine is not None and config.replay != "uniform":
+        raise ValueError(
+            f"replay={config.replay!r}: what is made up has no priorities; use uniform"
+        )
     action_space, env = env.action_space, AutoReset(env)
     each = config.batch_size // config.num_envs
     length = config.n_step if method.length is None else method.length
@@ -311,7 +336,7 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         if data is not None:
             order = None if config.replay == "uniform" else priorities.from_rows(given, length)
             actor = Actor(now, memory, given, order)
-            return TrainState(learner._replace(obs=seen), actor, key, jnp.zeros((), jnp.int32))
+            return think(learner._replace(obs=seen), actor, key)
         rows = config.capacity if config.collect else config.warm_up
         number, flag = jnp.zeros(()), jnp.zeros((), bool)
         replay = buffers.init(
@@ -330,6 +355,22 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
             store=True,
         )
         learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
+        return think(learner, actor, key)
+
+    def think(learner: Learner, actor: Actor, key: Key) -> TrainState:
+        """What a method does about the store before anything else."""
+        rows = lambda key: draw(actor, key)[0]
+        if method.study is not None:
+            key, key_study = jax.random.split(key)
+            learner = method.study(learner, actor.replay, rows, key_study)
+        if method.imagine is not None:
+            make_up = method.imagine.make
+            data = jax.eval_shape(
+                lambda learner, key: make_up(learner, actor.replay, rows, key), learner, key
+            )
+            one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), data)
+            capacity = method.imagine.keep * data.r_t.shape[1]
+            actor = actor._replace(imagined=buffers.init(one, config.num_envs, capacity))
         return TrainState(learner, actor, key, jnp.zeros((), jnp.int32))
 
     def draw(actor: Actor, key: Key) -> tuple[Array, Array]:
@@ -351,6 +392,8 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         order = actor.order
         row, weight = draw(actor, key_row)
         rows = read(learner, actor.replay, row, key_read)
+        if method.imagine is not None and actor.imagined is not None:
+            rows = mix(learner, actor.imagined, rows, method.imagine.real_share, key_read)
         batch, weights = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (rows, weight))
         learner, error, metrics = method.update(learner, batch, weights, count, key_update)
         if order is not None:
@@ -359,6 +402,14 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
                 order, row, scale(error, config.priority_exponent).reshape(row.shape)
             )
         return learner, order, metrics
+
+    def mix(learner: Learner, imagined: buffers.Replay, rows: Any, share: Numeric, key: Key) -> Any:
+        """`[E, n, ...]` some of these rows, and made-up ones for the others."""
+        key_real, key_draw, key_read = jax.random.split(key, 3)
+        row = buffers.draw(imagined, key_draw, each, length)
+        others = read(learner, imagined, row, key_read)
+        real = jax.random.bernoulli(key_real, share, row.shape)
+        return jax.tree.map(lambda x, y: jnp.where(_like(real, x), x, y), rows, others)
 
     def step(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_live, key_learn = jax.random.split(state.key, 3)
@@ -373,10 +424,15 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         if config.collect and config.normalize_obs:
             learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
         begun: Metrics = {}
+        rows = lambda key: draw(actor, key)[0]
         if method.begin is not None:
             key_begin, key_learn = jax.random.split(key_learn)
-            rows = lambda key: draw(actor, key)[0]
             learner, begun = method.begin(learner, actor.replay, rows, key_begin)
+
+        if method.imagine is not None and actor.imagined is not None:
+            key_imagine, key_learn = jax.random.split(key_learn)
+            made = method.imagine.make(learner, actor.replay, rows, key_imagine)
+            actor = actor._replace(imagined=buffers.extend(actor.imagined, made))
 
         prepared = actor._replace(replay=method.prepare(actor.replay))
 
@@ -410,8 +466,8 @@ def _given(config: Config, action_space: Discrete | Box, data: Transition) -> bu
 
 
 def _like(mask: Array, x: Array) -> Array:
-    """`[E]` with as many axes behind as `x` has."""
-    return mask.reshape(mask.shape + (1,) * (x.ndim - 1))
+    """`[E]` or `[E, n]` with as many axes behind as `x` has."""
+    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
 
 
 def _check(config: Config, data: Transition | None) -> None:

@@ -1,12 +1,13 @@
 """Soft actor-critic (Haarnoja et al., 2018, arXiv:1801.01290 and arXiv:1812.05905)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from rlax_pref import networks, policies, values
-from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, Transition
+from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, Policy, PyTree, Transition
 
 from . import off_policy
 from .configs.off_policy import SAC as Config
@@ -14,6 +15,11 @@ from .off_policy import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
+
+Penalty = Callable[[Callable[[Array], Any], Callable[[Array, Array], Array], Any, Key], Array]
+"""`(law, critic, data [B], key) -> [B]`, to add to the loss of the critics' errors.
+
+`law(obs)` is what the policy would do, and `critic(obs, action)` is `[N, ...]`."""
 
 
 def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> Agent:
@@ -31,6 +37,11 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
     space = off_policy.continuous("SAC", env)
+    return off_policy.make(env, config, method(space, config), data)
+
+
+def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_policy.Method:
+    """Soft actor-critic, whose critics may be told more than their errors."""
     actor = networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation)
     critic = off_policy.critics(space, config, config.num_critics)
 
@@ -45,17 +56,23 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     def update(
         learner: Learner, data: Transition, weight: Array, count: Array, key: Key
     ) -> tuple[Learner, Array, Metrics]:
-        key_after, key_now = jax.random.split(key)
+        key_after, key_now, key_penalty = jax.random.split(key, 3)
         temperature = jnp.exp(learner.params["log_temperature"])
         a_t, log_prob_t = actor.apply(learner.params["actor"], data.obs_t).sample_and_log_prob(
             seed=key_after
         )
         q_t = critic.apply(learner.target["critic"], (data.obs_t, a_t))
-        target = data.r_t + data.discount_t * values.clipped_double_q(q_t, log_prob_t, temperature)
+        bonus = temperature if config.soft else 0.0
+        target = data.r_t + data.discount_t * values.clipped_double_q(q_t, log_prob_t, bonus)
 
         def critic_loss(params: PyTree) -> tuple[Array, Array]:
             error = critic.apply(params, (data.obs_tm1, data.a_tm1)) - target
-            return off_policy.average(jnp.square(error).sum(0), data, weight), error
+            loss = jnp.square(error).sum(0)
+            if penalty is not None:
+                law = lambda obs: actor.apply(learner.params["actor"], obs)
+                judge = lambda obs, action: critic.apply(params, (obs, action))
+                loss = loss + penalty(law, judge, data, key_penalty)
+            return off_policy.average(loss, data, weight), error
 
         def actor_loss(params: PyTree) -> tuple[Array, Array]:
             action, log_prob = actor.apply(params, data.obs_tm1).sample_and_log_prob(seed=key_now)
@@ -93,5 +110,4 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     def policy(learner: Learner) -> Policy:
         return act(learner, lambda law, key: law.mode())
 
-    method = off_policy.Method(init, update, explore, policy, targets=("critic",))
-    return off_policy.make(env, config, method, data)
+    return off_policy.Method(init, update, explore, policy, targets=("critic",))

@@ -7,6 +7,7 @@ Each folder answers one question, and its contents page lists the methods:
   policies      which way should the policy move?
   preferences   how do people choose between segments?
   rewards       what is rewarded?
+  models        what comes next?
   metrics       how good is it?
   datasets      what did people say, and what was done before? (readers of published files)
   envs          where does it act?
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         gradients,
         histograms,
         metrics,
+        models,
         networks,
         policies,
         preferences,
@@ -67,6 +69,7 @@ __all__ = [
     "histograms",
     "load_policy",
     "metrics",
+    "models",
     "networks",
     "policies",
     "preferences",

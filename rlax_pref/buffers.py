@@ -115,6 +115,32 @@ def add(replay: Replay, transition: PyTree) -> Replay:
     )
 
 
+def extend(replay: Replay, transitions: PyTree) -> Replay:
+    """Adds many transitions of each environment at once, as if one after the other.
+
+    Args:
+      replay: the buffer.
+      transitions: `[E, n, ...]` with n at most the capacity; in the order of time.
+
+    Raises:
+      ValueError: there are more than fit.
+      AssertionError: while tracing, naming the leaf whose shape or dtype differs.
+    """
+    capacity = _capacity(replay)
+    new = jax.tree.map(jnp.asarray, transitions)
+    jax.tree.map_with_path(_assert_fits, replay.data, jax.tree.map(lambda x: x[:, 0], new))
+    num = jax.tree.leaves(new)[0].shape[1]
+    if num > capacity:
+        raise ValueError(f"buffers.extend: {num} transitions do not fit into {capacity} rows")
+    row = (replay.cursor[:, None] + jnp.arange(num)) % capacity
+    write = jax.vmap(lambda rows, row, x: rows.at[row].set(x))
+    return Replay(
+        data=jax.tree.map(lambda rows, x: write(rows, row, x), replay.data, new),
+        cursor=(replay.cursor + num) % capacity,
+        size=jnp.minimum(replay.size + num, capacity),
+    )
+
+
 def sample(replay: Replay, key: Key, batch_size: int) -> PyTree:
     """Draws transitions uniformly, with replacement, from each environment's own.
 

@@ -121,6 +121,8 @@ class SAC(OffPolicy):
     """Of the entropy bonus, to begin with."""
     target_entropy: float = -1.0
     """In nats for each dimension of the action; the temperature is set to keep it."""
+    soft: bool = static(True)
+    """Whether the entropy of what follows is part of its value."""
 
 
 @dataclasses.dataclass(frozen=True)
