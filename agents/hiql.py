@@ -210,7 +210,8 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
                 for x in (obs[..., :num_state], obs[..., num_state:])
             )
             subgoal = unit(nets.high(params["high"], state, goal))
-            action = nets.low(params["low"], state, subgoal).mode()
+            law = nets.low(params["low"], state, subgoal)
+            action = law.mode() if config.greedy else law.sample(seed=key)
             return memory, networks.to_env(space, action)
 
         return Policy(lambda key: (), act)

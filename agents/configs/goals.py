@@ -45,6 +45,8 @@ class HIQL(Hindsight):
     """and the one that goes there."""
     p_trajectory_high: float = 1.0
     """How often goals of the high policy are later on the trajectory; else they are anywhere."""
+    greedy: bool = static(True)
+    """Whether the low policy does what it thinks best, or draws from what it learned to do."""
     option_steps: int = static(0)
     """Steps that the value behind the high policy takes as one; 0: it is that of the low one."""
     p_trajectory_option: float = 0.5
