@@ -110,6 +110,11 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: settings do not fit together.
     """
+    if data is None and config.warm_up < config.horizon * config.num_envs:
+        raise ValueError(
+            f"warm_up={config.warm_up} must be at least horizon * num_envs="
+            f"{config.horizon * config.num_envs}"
+        )
     space = env.action_space
     discrete = isinstance(space, Discrete)
     num_actions = space.num if isinstance(space, Discrete) else space.shape[0]

@@ -64,11 +64,17 @@ def measure(name: str, task: str, num_seeds: int, env_steps: int) -> dict[str, A
         "mean": float(returns.mean()),
         "standard_error": float(record.standard_error(returns)),
         "returns": np.sort(returns).round(1).tolist(),
-        "curve": [round(float(np.nanmean(x)), 1) for x in np.array_split(curves, 8, axis=1)],
+        "curve": _thin(curves),
         "compile_seconds": round(compiled - start, 1),
         "seconds": round(time.perf_counter() - compiled, 1),
         **record.where(),
     }
+
+
+def _thin(curves: np.ndarray) -> list[float]:
+    """Eight means of the return in training, over seeds and time; 0 where no episode ended."""
+    parts = np.array_split(curves, 8, axis=1)
+    return [round(float(np.nanmean(x)), 1) if np.isfinite(x).any() else 0.0 for x in parts]
 
 
 def run(

@@ -99,6 +99,11 @@ def test_it_fits_together(space, replay):
         assert {"encoder_loss", "critic_loss", "q", "reward_scale"} <= metrics.keys()
 
 
+def test_settings_that_do_not_fit():
+    with pytest.raises(ValueError, match="warm_up=256 must be at least horizon \\* num_envs=400"):
+        make(horizon=200)
+
+
 def test_values_do_not_touch_the_encoder():
     """Where its own loss moves it by nothing it stays as it is, bit for bit; the others learn."""
     learners, _, last = rounds(encoder_rate=0.0)
