@@ -41,7 +41,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 COMMON: dict[str, Any] = {
     "discount": DISCOUNT,
-    "batch_size": 256,
+    "batch_size": 64,
     "target_rate": 0.02,
     "normalize_obs": False,
     "layer_norm": False,
