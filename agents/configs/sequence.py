@@ -11,7 +11,9 @@ class DecisionTransformer(OffPolicy):
     """The Decision Transformer (Chen et al., 2021, arXiv:2106.01345).
 
     With `mlp_embeddings`, `mlp_head` and not `bounded` it has what LaMo (Shi et al., 2023,
-    arXiv:2310.20587) adds to it, but for the language model that LaMo begins with.
+    arXiv:2310.20587) adds to it, but for the language model that LaMo begins with and adapts.
+    Numbers are those of the paper, which drops out a tenth of the network besides; nothing is
+    dropped here. `hidden`, `activation`, `discount` and `n_step` are not read.
     """
 
     num_envs: int = static(4)
