@@ -4,10 +4,11 @@ The claim of Ahn et al. (2025, arXiv:2505.12737): hundreds of steps from a goal,
 of steps hardly differ from here to the next subgoal, so that a policy of subgoals is led by their
 errors; values of options, each of which counts as one step, do differ. Walks between random places
 of a long folded corridor are the data. HIQL and OTA share all settings and the low-level policy;
-they differ in the value behind the policy of subgoals. Judged on the way from end to end: how often
-that value is larger where the subgoal would be than here, as it always is in truth, and by how much
-beside its own spread; how often the policy finds the goal within twice the way, and how much of the
-way it goes.
+they differ in the value behind the policy of subgoals. Both get the same, small, number of
+minibatches, so that values which take longer to spread lose by that, too. Judged on the way from
+end to end: how often that value is larger where the subgoal would be than here, as it always is in
+truth, and by how much beside its own spread; how often the policy finds the goal within twice the
+way, and how much of the way it goes.
 
     python -m benchmarks.learning.long_corridor --out FILE
 """
