@@ -27,6 +27,7 @@ from rlax_pref.types import Array, Discrete, Key, Numeric, TimeStep
 
 SIZE = 5
 MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1))  # up, down, left, right
+AGENTS = ("dqn, quantiles", "stock_dqn", "stock_dqn from 0")
 NUM_EPISODES = 1000
 SETTINGS = {
     "num_envs": 8,
@@ -102,7 +103,9 @@ def train(name: str, num_steps: int, key: Key, settings: dict[str, Any]) -> Arra
     return runner.evaluate(env, policy, key_judge, NUM_EPISODES, env.time_limit)["return"]
 
 
-def run(num_seeds: int, env_steps: int, taus: list[float]) -> list[dict[str, Any]]:
+def run(
+    names: list[str], num_seeds: int, env_steps: int, taus: list[float]
+) -> list[dict[str, Any]]:
     """Measures all conditions, and returns a line for each."""
     keys = jax.random.split(jax.random.key(0), num_seeds)
     num_steps = env_steps // SETTINGS["num_envs"]
@@ -124,14 +127,15 @@ def run(num_seeds: int, env_steps: int, taus: list[float]) -> list[dict[str, Any
         study = jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0)))
         return np.asarray(study(keys, jnp.array(taus)))
 
+    conditions = {
+        "dqn, quantiles": lambda: np.asarray(jax.jit(jax.vmap(plain))(keys))[None],
+        "stock_dqn": lambda: every_tau(with_stock),
+        "stock_dqn from 0": lambda: every_tau(from_nothing),
+    }
     lines = []
-    for name, measure in (
-        ("dqn, quantiles", lambda: np.asarray(jax.jit(jax.vmap(plain))(keys))[None]),
-        ("stock_dqn", lambda: every_tau(with_stock)),
-        ("stock_dqn from 0", lambda: every_tau(from_nothing)),
-    ):
+    for name in names:
         start = time.perf_counter()
-        returns = measure()
+        returns = conditions[name]()
         seconds = round(time.perf_counter() - start, 1)
         for tau, each in zip(
             taus, np.broadcast_to(returns, (len(taus), *returns.shape[1:])), strict=True
@@ -162,10 +166,13 @@ def run(num_seeds: int, env_steps: int, taus: list[float]) -> list[dict[str, Any
 def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--agents", nargs="+", choices=AGENTS, default=list(AGENTS))
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--env-steps", type=int, default=24_000)
     parser.add_argument("--taus", nargs="+", type=float, default=[0.05, 0.25, 1.0])
-    record.run(parser, lambda args: run(args.seeds, args.env_steps, args.taus), arguments)
+    record.run(
+        parser, lambda args: run(args.agents, args.seeds, args.env_steps, args.taus), arguments
+    )
 
 
 if __name__ == "__main__":
