@@ -11,7 +11,8 @@ arXiv:2310.20587), and is otherwise the same; which of the two is better is not 
     python -m benchmarks.learning.decision_transformer --out FILE [--seeds 6]
 
 FILE gets one JSON line a task, method and return asked for: the mean return of 64 episodes from
-anywhere, over seeds; by the shortest ways in four directions that is -4.2. Every seed has walks of its own, and all seeds are one program.
+anywhere, over seeds; by the shortest ways in four directions that is -4.2. Every seed has walks of
+its own, and all seeds are one program.
 """
 
 import argparse
@@ -151,7 +152,7 @@ def run(
                         "minibatches": minibatches,
                         "mean": float(each.mean()),
                         "standard_error": float(record.standard_error(each)),
-                        "each": each.round(2).tolist(),
+                        "each": each.astype(float).round(2).tolist(),
                         "seconds": round(time.perf_counter() - start, 1),
                         **record.where(),
                     }
