@@ -85,6 +85,22 @@ def test_a_scan_of_adds_is_the_adds():
     jax.tree.map(np.testing.assert_array_equal, scanned, filled(6, 4))
 
 
+@pytest.mark.parametrize("num_before", (0, 3, 7))
+def test_many_at_once_are_as_if_one_after_the_other(num_before):
+    before = filled(num_before, 5)
+    several = jax.tree.map(lambda *x: np.stack(x, 1), *map(transition, range(20, 24)))
+    expected = before
+    for time in range(20, 24):
+        expected = add(expected, transition(time))
+    jax.tree.map(np.testing.assert_array_equal, buffers.extend(before, several), expected)
+
+
+def test_more_than_fit_are_refused():
+    with pytest.raises(ValueError, match="4 transitions do not fit into 3 rows"):
+        several = jax.tree.map(lambda *x: np.stack(x, 1), *map(transition, range(4)))
+        buffers.extend(filled(0, 3), several)
+
+
 def test_vmap_over_runs():
     runs = jax.tree.map(lambda *x: jnp.stack(x), filled(3, 4), filled(5, 4))
     new = jax.tree.map(lambda x: np.stack([x, x]), transition(9))
