@@ -6,11 +6,12 @@ size. Discrete actions are one-hot; their policy is a Gumbel-softmax.
 
 One agent step is a round: act, copy all networks into their slow copies and measure the rewards,
 teach the encoder, then critics and policy. The paper acts once before each update of critics and
-policy, 250 of each a round; here the whole round acts first, so the policy that acts is up to a
-round old. Besides, networks are smaller, all gradients are shortened rather than the critics'
-alone, weights do not decay (at 1e-4 it would take a million steps to notice), the layers'
-normalisation has weights, evaluation takes the likeliest discrete action, and what an episode's
-end leaves of several steps is learned from as it should be.
+policy, 250 of each a round; here a round first takes all its 256 steps, so the policy that acts is
+up to a round old, and by default makes half as many updates. Besides, networks are smaller, all
+gradients are shortened rather than the critics' alone, weights do not decay (at 1e-4 it would take
+a million steps to notice), normalisation has weights but in the features of states, evaluation
+takes the likeliest discrete action, and what an episode's end leaves of several steps is learned
+from as it should be.
 """
 
 from collections.abc import Callable
