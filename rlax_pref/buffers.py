@@ -132,7 +132,7 @@ def extend(replay: Replay, transitions: PyTree) -> Replay:
     num = jax.tree.leaves(new)[0].shape[1]
     if num > capacity:
         raise ValueError(f"buffers.extend: {num} transitions do not fit into {capacity} rows")
-    row = (replay.cursor[:, None] + jnp.arange(num)) % capacity
+    row = jnp.add.outer(replay.cursor, jnp.arange(num)) % capacity
     write = jax.vmap(lambda rows, row, x: rows.at[row].set(x))
     return Replay(
         data=jax.tree.map(lambda rows, x: write(rows, row, x), replay.data, new),

@@ -1,7 +1,7 @@
 """What do short rollouts of a model without error do to offline actor-critics?
 
-A point moves in a square towards a goal on the right. Data are random steps in a disc in the
-middle, and the model is the world itself. From states of the data the policy is rolled out a few
+A point moves in a square. Data are random steps in a disc in the middle, with the goal on its
+rim, and the model is the world itself. From states of the data the policy is rolled out a few
 steps, which is where almost all of its experience comes from. States that only the last step
 reaches are asked for their value and never learned about: the edge of reach (Sims et al., 2024,
 arXiv:2402.12527).
@@ -12,10 +12,13 @@ arXiv:2402.12527).
 
     python -m benchmarks.learning.edge_of_reach --out FILE [--seeds 5] [--minibatches 4000]
 
-No discounted return is above 1 / (1 - 0.98) = 50, and values leave entropy out. FILE
-gets one JSON line for each method: the mean over the data of the largest critic, as it grew; the
-same for the best of many actions at the edge; and what the policy returns in the world, from where
-data begin. Every seed has data of its own, and all seeds of a method are one program.
+No discounted return is above 1 / (1 - 0.98) = 50, and values leave entropy out. How far apart
+critics are at the edge depends on how far it is from the data: where steps are a third as long,
+ravl only overestimates more slowly.
+
+FILE gets one JSON line for each method: the mean over the data of the largest critic, as it grew;
+the least critic's best of many actions at the edge; and what the policy returns in the world, from
+where data begin. Every seed has data of its own; all seeds of a method are one program.
 """
 
 import argparse
@@ -31,8 +34,8 @@ from benchmarks import record
 from rlax_pref.agents import configs, off_policy, ravl, runner
 from rlax_pref.types import Array, Box, Key, TimeStep, Transition
 
-RADIUS, STRIDE, TIME_LIMIT, DISCOUNT = 0.3, 0.1, 40, 0.98
-GOAL, WIDTH = (0.8, 0.0), 0.4
+RADIUS, STRIDE, TIME_LIMIT, DISCOUNT = 0.3, 0.3, 40, 0.98
+GOAL, WIDTH = (0.3, 0.0), 0.4
 NUM_DATA, NUM_LOOKS, NUM_EPISODES = 2000, 10, 32
 ROWS = 400  # that rollouts make in a round
 COMMON: dict[str, Any] = {
