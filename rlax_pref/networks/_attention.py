@@ -1,0 +1,46 @@
+"""What transformers are made of."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rlax_pref.networks._plain import initializer
+from rlax_pref.types import Array
+
+
+class _Rows(nn.Dense):
+    """A dense layer that sees all leading axes as one: on a CPU its gradient is twice as fast."""
+
+    def __call__(self, inputs: Array) -> Array:
+        rows = super().__call__(inputs.reshape(-1, inputs.shape[-1]))
+        return rows.reshape(*inputs.shape[:-1], self.features)
+
+
+class _Block(nn.Module):
+    """Attention, then a layer of its own for each symbol; both read a normalised stream."""
+
+    num_heads: int
+
+    @nn.compact
+    def __call__(
+        self, x: Array, position: Array | int = 0, cache: tuple[Array, Array] | None = None
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """`[..., T, width]` symbols from `position` on -> the same, and all keys and values."""
+        width = x.shape[-1]
+        head_width = width // self.num_heads
+        mixed = _Rows(3 * width, use_bias=False, kernel_init=initializer(1.0))(nn.LayerNorm()(x))
+        heads = mixed.reshape(*x.shape[:-1], 3 * self.num_heads, head_width).swapaxes(-3, -2)
+        query, key, value = jnp.split(heads, 3, axis=-3)  # [..., heads, T, head_width]
+        if cache is not None:
+            key, value = (
+                jax.lax.dynamic_update_slice_in_dim(old, new, position, axis=-2)
+                for old, new in zip(cache, (key, value), strict=True)
+            )
+        now = position + jnp.arange(x.shape[-2])
+        seen = jnp.arange(key.shape[-2]) <= now[:, None]
+        score = query @ key.swapaxes(-2, -1) / head_width**0.5
+        weight = jax.nn.softmax(jnp.where(seen, score, -jnp.inf), axis=-1)
+        attended = (weight @ value).swapaxes(-3, -2).reshape(x.shape)
+        x = x + _Rows(width, use_bias=False, kernel_init=initializer(1.0))(attended)
+        hidden = nn.gelu(_Rows(4 * width, kernel_init=initializer(2**0.5))(nn.LayerNorm()(x)))
+        return x + _Rows(width, kernel_init=initializer(1.0))(hidden), (key, value)

@@ -1,0 +1,174 @@
+"""Multilayer perceptrons: policies and values, and the units of actions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import distrax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rlax_pref.types import Array, Box, Discrete, Key, PyTree
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "relu": nn.relu,
+    "silu": nn.silu,
+    "tanh": nn.tanh,
+}
+
+
+class Network(NamedTuple):
+    """A function with parameters: `init(key, x) -> params` and `apply(params, x) -> output`."""
+
+    init: Callable[[Key, Any], PyTree]
+    apply: Callable[[PyTree, Any], Any]
+
+
+def initializer(scale: float) -> jax.nn.initializers.Initializer:
+    """Gaussian weights of variance `scale^2 / inputs`.
+
+    Orthogonal weights would do as well, but they take a QR decomposition a layer, and several of
+    those at once, batched over seeds, can wait for each other for ever on a CPU with few cores
+    (seen with jaxlib 0.10.2).
+    """
+    return nn.initializers.variance_scaling(scale**2, "fan_in", "truncated_normal")
+
+
+class _Tower(nn.Module):
+    """Dense layers; the last has no activation and a scale of its own."""
+
+    sizes: Sequence[int]
+    activation: Callable[[Array], Array]
+    last_scale: float
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for size in self.sizes[:-1]:
+            x = nn.Dense(size, kernel_init=initializer(2**0.5))(x)
+            x = self.activation(nn.LayerNorm()(x) if self.layer_norm else x)
+        return nn.Dense(self.sizes[-1], kernel_init=initializer(self.last_scale))(x)
+
+
+def mlp(
+    hidden: Sequence[int],
+    num_outputs: int,
+    *,
+    activation: str = "tanh",
+    last_scale: float = 1.0,
+    layer_norm: bool = False,
+) -> Network:
+    """A multilayer perceptron `[..., D] -> [..., num_outputs]`.
+
+    Args:
+      hidden: widths of the hidden layers.
+      num_outputs: width of the output.
+      activation: one of `ACTIVATIONS`.
+      last_scale: gain of the last layer's weights; 0.01 makes a first policy that barely
+        depends on what it sees.
+      layer_norm: whether hidden layers are normalised before their activation.
+    """
+    tower = _Tower((*hidden, num_outputs), ACTIVATIONS[activation], last_scale, layer_norm)
+    return Network(lambda key, x: tower.init(key, x)["params"], applying(tower))
+
+
+def applying(module: nn.Module) -> Callable[[PyTree, Array], Any]:
+    return lambda params, x: module.apply({"params": params}, x)
+
+
+def policy(
+    action_space: Discrete | Box,
+    hidden: Sequence[int],
+    *,
+    activation: str = "tanh",
+    bounded: bool = False,
+) -> Network:
+    """A policy network: `apply(params, obs [..., D])` is a distribution over actions.
+
+    Discrete actions are categorical. Continuous ones are Gaussian with a learned standard
+    deviation that does not depend on the observation, in units in which the action space is
+    `[-1, 1]`; `to_env` turns them into the environment's.
+
+    Args:
+      action_space: what the environment takes.
+      hidden: widths of the hidden layers.
+      activation: one of `ACTIVATIONS`.
+      bounded: keeps the mean of continuous actions within bounds by a tanh, and the logarithm of
+        their deviation within [-5, 2]. The density is that of a Gaussian all the same, so that it
+        is finite where actions are at the bounds.
+
+    Returns:
+      A `Network` whose output has `sample(seed=)`, `log_prob`, `entropy` and `mode`.
+    """
+    if isinstance(action_space, Discrete):
+        logits = mlp(hidden, action_space.num, activation=activation, last_scale=0.01)
+        return Network(
+            logits.init, lambda params, obs: distrax.Categorical(logits.apply(params, obs))
+        )
+    if len(action_space.shape) != 1:
+        raise ValueError(f"Box actions must have shape [A], got {action_space.shape}")
+    (num_actions,) = action_space.shape
+    mean = mlp(hidden, num_actions, activation=activation, last_scale=0.01)
+
+    def init(key: Key, obs: Array) -> PyTree:
+        return {"mean": mean.init(key, obs), "log_std": jnp.zeros(num_actions)}
+
+    def apply(params: PyTree, obs: Array) -> distrax.Distribution:
+        loc, log_std = mean.apply(params["mean"], obs), params["log_std"]
+        if bounded:
+            loc, log_std = jnp.tanh(loc), jnp.clip(log_std, -5.0, 2.0)
+        return distrax.MultivariateNormalDiag(loc, jnp.broadcast_to(jnp.exp(log_std), loc.shape))
+
+    return Network(init, apply)
+
+
+def to_env(action_space: Discrete | Box, action: Array) -> Array:
+    """Turns a policy's action into the environment's units.
+
+    Args:
+      action_space: what the environment takes.
+      action: `[...]` an index, or `[..., A]` numbers of which `[-1, 1]` is within bounds.
+
+    Returns:
+      The same index, or the numbers clipped to `[-1, 1]` and mapped onto `[low, high]`.
+    """
+    if isinstance(action_space, Discrete):
+        return action
+    half = (action_space.high - action_space.low) / 2
+    return action_space.low + half * (jnp.clip(action, -1.0, 1.0) + 1.0)
+
+
+def from_env(action_space: Discrete | Box, action: Array) -> Array:
+    """The inverse of `to_env`, for actions within bounds."""
+    if isinstance(action_space, Discrete):
+        return action
+    half = (action_space.high - action_space.low) / 2
+    return (action - action_space.low) / half - 1.0
+
+
+def value(hidden: Sequence[int], *, activation: str = "tanh", layer_norm: bool = False) -> Network:
+    """A value network `[..., D] -> [...]`, in units of reward."""
+    tower = mlp(hidden, 1, activation=activation, layer_norm=layer_norm)
+    return Network(tower.init, lambda params, obs: jnp.squeeze(tower.apply(params, obs), -1))
+
+
+def actor_critic(
+    action_space: Discrete | Box, hidden: Sequence[int], *, activation: str = "tanh"
+) -> Network:
+    """A policy and a value network side by side: `apply(params, obs)` is `(distribution, v)`."""
+    actor = policy(action_space, hidden, activation=activation)
+    critic = value(hidden, activation=activation)
+
+    def init(key: Key, obs: Array) -> PyTree:
+        key_actor, key_critic = jax.random.split(key)
+        return {"actor": actor.init(key_actor, obs), "critic": critic.init(key_critic, obs)}
+
+    return Network(
+        init,
+        lambda params, obs: (
+            actor.apply(params["actor"], obs),
+            critic.apply(params["critic"], obs),
+        ),
+    )
