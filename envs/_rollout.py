@@ -46,7 +46,7 @@ def rollout(env: Env, policy: Policy, key: Key, num_envs: int, num_steps: int) -
         key_act, key_env, key_memory = jax.random.split(key, 3)
         memory, action = policy.act(memory, obs, key_act)
         state, timestep = env.step(key_env, state, action)
-        fresh = policy.init(key_memory)
+        memory, fresh = policy.observe(memory, timestep), policy.init(key_memory)
         memory = jax.tree.map(lambda new, old: jnp.where(timestep.done, new, old), fresh, memory)
         return (state, memory, timestep.obs), Rollout(
             obs_tm1=obs,

@@ -64,9 +64,14 @@ class OffPolicy:
 class DQN(OffPolicy):
     """Deep Q-networks (Mnih et al., 2015, doi:10.1038/nature14236)."""
 
+    num_updates: int = static(4)
+    capacity: int = static(48_000)
+    warm_up: int = static(4_000)
+    hidden: tuple[int, ...] = static((128, 128))
+    activation: str = static("silu")
     learning_rate: float = 5e-4
     max_grad_norm: float = 10.0
-    target_rate: float = 0.005
+    target_rate: float = 0.002
     """How far its slow copy follows the critic; 1 is all the way,"""
     target_period: float = 1.0
     """once in so many minibatches."""
@@ -89,7 +94,7 @@ class DQN(OffPolicy):
     """How often actions are random, to begin with,"""
     epsilon_end: float = 0.05
     """and in the end."""
-    epsilon_steps: float = 10_000.0
+    epsilon_steps: float = 50_000.0
     """Environment steps in between, all environments together."""
 
 

@@ -95,7 +95,14 @@ def make(name):
     return agents.make(agent, envs.make(env), settings)
 
 
-SLOW = {"grpo, transformer"}  # what a table does not promise already takes minutes to compile
+# What takes minutes to compile, or shares all but a law of actions with another entry.
+SLOW = {
+    "awr, continuous",
+    "grpo, transformer",
+    "td3_bc, continuous",
+    "trpo, discrete",
+    "vmpo, discrete",
+}
 
 
 @pytest.fixture(scope="module", params=AGENTS)

@@ -48,6 +48,18 @@ def test_memory_begins_anew_with_every_episode():
             age = 0 if done[time, env] else age + 1
 
 
+def test_policies_observe_what_their_actions_brought():
+    """A step pays 1: to count what was paid is to count steps."""
+    counter = Policy(
+        lambda key: jnp.float32(0.0),
+        lambda memory, obs, key: (memory, (memory % 2).astype(jnp.int32)),
+        lambda memory, timestep: memory + timestep.reward,
+    )
+    seen = jax.jit(lambda key: record(counter, key))(jax.random.key(1))
+    expected = jax.jit(lambda key: record(COUNTER, key))(jax.random.key(1))
+    np.testing.assert_array_equal(seen.a_tm1, expected.a_tm1)
+
+
 def test_policies_are_a_batch_axis():
     def one(action, key):
         return record(Policy(lambda key: (), lambda memory, obs, key: (memory, action)), key)
