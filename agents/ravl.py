@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import buffers, models, networks, values
-from rlax_pref.models import Model
-from rlax_pref.types import Agent, Array, Env, Key, Transition
+from rlax_pref.types import Agent, Array, Env, Key, Model, Transition
 
 from . import off_policy, sac
 from .configs.offline import RAVL as Config

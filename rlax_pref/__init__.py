@@ -15,10 +15,11 @@ Each folder answers one question, and its contents page lists the methods:
 
 What they share: `types`, `networks`, `statistics`, `recurrences`, `tabular` (finite processes,
 solved exactly) and `checkpoints`; of experience, `buffers`, `priorities`, `transitions`, `goals`,
-`histograms` and `gradients`; of responses, `tokens` (under a mask) and `sampling`; of chains of
-noise, `denoising`. What makes a program of it: `quickstart` (from choices to a trained policy, a
-good place to start reading), `cli`, `plots`, `index`, `names` and `compilation`. Nothing is
-imported before it is used, so `import rlax_pref` costs nothing.
+`histograms` and `gradients`; of responses, `tokens` (under a mask), `sampling` and `vocabulary` (of
+large ones, in little memory); of chains of noise, `denoising`. What makes a program of it:
+`quickstart` (from choices to a trained policy, a good place to start reading), `cli`, `plots`,
+`index`, `names` and `compilation`. Nothing is imported before it is used, so `import rlax_pref` costs
+nothing.
 """
 
 import importlib
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         transitions,
         types,
         values,
+        vocabulary,
     )
     from rlax_pref.agents.runner import load_policy
 
@@ -83,6 +85,7 @@ __all__ = [
     "transitions",
     "types",
     "values",
+    "vocabulary",
 ]
 
 

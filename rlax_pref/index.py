@@ -8,7 +8,16 @@ import pathlib
 import re
 from typing import NamedTuple
 
-FAMILIES = ("advantages", "values", "policies", "preferences", "rewards", "metrics", "datasets")
+FAMILIES = (
+    "advantages",
+    "values",
+    "policies",
+    "preferences",
+    "rewards",
+    "models",
+    "metrics",
+    "datasets",
+)
 _PAPER = re.compile(r"\s*\(([^()]*\d{4}[^()]*)\)")
 
 

@@ -79,6 +79,11 @@ class Env(Protocol[State]):
         """Moves on by one action."""
 
 
+Model = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+"""What comes next, as far as is known: `(obs [D], action, key) -> (obs [D], reward [], terminated
+[] bool)`."""
+
+
 # Experience ---------------------------------------------------------------------------------
 
 

@@ -17,11 +17,10 @@ from rlax_pref.models._gaussian import (
     from_ensemble,
     gaussian_nll,
 )
-from rlax_pref.models._rollout import Model, rollout
+from rlax_pref.models._rollout import rollout
 
 __all__ = [
     "Ensemble",
-    "Model",
     "bound_log_variance",
     "fit_ensemble",
     "from_ensemble",

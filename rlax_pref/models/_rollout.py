@@ -5,10 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from rlax_pref.types import Array, Key, Transition
-
-Model = Callable[[Array, Array, Key], tuple[Array, Array, Array]]
-"""`(obs [D], action, key) -> (obs [D], reward [], terminated [] bool)`."""
+from rlax_pref.types import Array, Key, Model, Transition
 
 
 def rollout(
