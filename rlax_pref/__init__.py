@@ -18,8 +18,8 @@ solved exactly) and `checkpoints`; of experience, `buffers`, `priorities`, `tran
 `histograms` and `gradients`; of responses, `tokens` (under a mask), `sampling` and `vocabulary` (of
 large ones, in little memory); of chains of noise, `denoising`. What makes a program of it:
 `quickstart` (from choices to a trained policy, a good place to start reading), `cli`, `plots`,
-`index`, `names` and `compilation`. Nothing is imported before it is used, so `import rlax_pref` costs
-nothing.
+`index`, `names` and `compilation`. Nothing is imported before it is used, so `import rlax_pref`
+costs nothing.
 """
 
 import importlib
