@@ -43,11 +43,11 @@ def test_what_is_written(done):
 
 def test_the_run_can_be_loaded(done):
     """In one line, as a policy, that acts in the task it was trained in."""
-    init, act = rlax_pref.load_policy(done[0])
+    policy = rlax_pref.load_policy(done[0])
     env = envs.delivery()
     key = jax.random.key(0)
     _, obs = env.reset(key)
-    _, action = act(init(key), obs, key)
+    _, action = policy.act(policy.init(key), obs, key)
     assert 0 <= int(action) < env.action_space.num
 
 

@@ -256,8 +256,8 @@ def test_sharded_equals_single(name, on_four_devices):
         program = runner.compile_chunk(agent, mesh, 2).lower(state, 2).compile().as_text()
         assert "all-reduce" in program
         assert "all-gather" not in program and "all-to-all" not in program, "data are gathered"
-        spread = runner.train(agent, key, 2, mesh=mesh)
-        single = runner.train(agent, key, 2, mesh=runner.make_mesh(jax.devices()[:1]))
+        spread = runner.train(agent, key, 2, every=2, mesh=mesh)
+        single = runner.train(agent, key, 2, every=2, mesh=runner.make_mesh(jax.devices()[:1]))
         contract_test.assert_close(spread.learner, single.learner)
         print("equal")
         """

@@ -89,15 +89,15 @@ def test_a_run_in_use_is_refused(tmp_path):
 def test_resume_by_the_directory_alone(tmp_path, twenty, monkeypatch):
     made = []
 
-    def make(name, env, config):
-        made.append((name, config))
+    def make(name, env, config, data):
+        made.append((name, config, data))
         return AGENT
 
     monkeypatch.setattr("rlax_pref.agents.make", make)
     monkeypatch.setattr("rlax_pref.envs.make", lambda name: toy.Countdown(), raising=False)
     train_run(tmp_path, 8)
     assert toy.bits(runner.resume(tmp_path, 20, progress=False)) == twenty
-    assert made == [("toy", DESCRIPTION["config"])]
+    assert made == [("toy", DESCRIPTION["config"], None)]
     with Checkpoints(tmp_path) as saved:
         assert saved.steps == [8, 16, 20]  # at the rhythm it began with
     assert runner.describe(tmp_path)["num_steps"] == 20
