@@ -95,10 +95,13 @@ def make(name):
     return agents.make(agent, envs.make(env), settings)
 
 
-# What takes minutes to compile, or shares all but a law of actions with another entry.
+# What takes a minute or more to compile, or shares nearly all of it with another entry.
 SLOW = {
     "awr, continuous",
+    "cpl, discrete",
     "grpo, transformer",
+    "mr_q, discrete",
+    "ravl, continuous",
     "td3_bc, continuous",
     "trpo, discrete",
     "vmpo, discrete",
