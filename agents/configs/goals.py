@@ -4,18 +4,13 @@ import dataclasses
 from typing import ClassVar
 
 from .fields import static
-from .off_policy import OffPolicy
+from .off_policy import Offline, OffPolicy
 
 
 @dataclasses.dataclass(frozen=True)
-class Hindsight(OffPolicy):
+class Hindsight(Offline, OffPolicy):
     """What agents that learn from goals drawn in hindsight have in common."""
 
-    num_envs: int = static(4)
-    num_updates: int = static(16)
-    batch_size: int = static(256)
-    warm_up: int = static(10_000)
-    collect: bool = static(False)
     hidden: tuple[int, ...] = static((128, 128))
     activation: str = static("gelu")
     learning_rate: float = 3e-4

@@ -4,20 +4,15 @@ import dataclasses
 from typing import ClassVar
 
 from .fields import static
-from .off_policy import OffPolicy
+from .off_policy import Offline, OffPolicy
 
 
 @dataclasses.dataclass(frozen=True)
-class Imitation(OffPolicy):
+class Imitation(Offline, OffPolicy):
     """What agents that imitate have in common: they learn from what is given."""
 
     module: ClassVar[str] = "imitation"
 
-    num_envs: int = static(4)
-    num_updates: int = static(16)
-    batch_size: int = static(256)
-    warm_up: int = static(10_000)
-    collect: bool = static(False)
     normalize_obs: bool = static(True)
     decay_updates: float = float("inf")
     """Minibatches in which the policy's step size falls to 0, along a cosine."""

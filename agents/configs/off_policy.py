@@ -61,6 +61,17 @@ class OffPolicy:
 
 
 @dataclasses.dataclass(frozen=True)
+class Offline:
+    """What agents set otherwise that learn from given data: to stand first among the bases."""
+
+    num_envs: int = static(4)
+    num_updates: int = static(16)
+    batch_size: int = static(256)
+    warm_up: int = static(10_000)
+    collect: bool = static(False)
+
+
+@dataclasses.dataclass(frozen=True)
 class DQN(OffPolicy):
     """Deep Q-networks (Mnih et al., 2015, doi:10.1038/nature14236)."""
 
@@ -154,16 +165,11 @@ class TD3(OffPolicy):
 
 
 @dataclasses.dataclass(frozen=True)
-class TD3BC(TD3):
+class TD3BC(Offline, TD3):
     """TD3+BC, offline (Fujimoto & Gu, 2021, arXiv:2106.06860)."""
 
     module: ClassVar[str] = "td3"
 
-    num_envs: int = static(4)
-    num_updates: int = static(16)
-    batch_size: int = static(256)
-    warm_up: int = static(10_000)
-    collect: bool = static(False)
     normalize_obs: bool = static(True)
     imitate: bool = static(True)
 

@@ -5,38 +5,22 @@ from typing import ClassVar, Literal
 
 from .fields import static
 from .imitation import Imitation
-from .off_policy import DQN, SAC
+from .off_policy import DQN, SAC, Offline
 
 Extraction = Literal["best_of_n", "advantage_weighted", "policy_gradient", "clone"]
 
 
 @dataclasses.dataclass(frozen=True)
-class DiscreteCQL(DQN):
+class DiscreteCQL(Offline, DQN):
     """Conservative Q-learning of discrete actions (Kumar et al., 2020, arXiv:2006.04779)."""
 
     module: ClassVar[str] = "dqn"
 
-    num_envs: int = static(4)
-    num_updates: int = static(16)
-    batch_size: int = static(256)
-    warm_up: int = static(10_000)
-    collect: bool = static(False)
     cql_weight: float = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
-class OfflineSAC(SAC):
-    """What agents have in common that are soft actor-critics on given data."""
-
-    num_envs: int = static(4)
-    num_updates: int = static(16)
-    batch_size: int = static(256)
-    warm_up: int = static(10_000)
-    collect: bool = static(False)
-
-
-@dataclasses.dataclass(frozen=True)
-class CQL(OfflineSAC):
+class CQL(Offline, SAC):
     """Conservative Q-learning (Kumar et al., 2020, arXiv:2006.04779)."""
 
     cql_weight: float = 5.0
@@ -58,7 +42,7 @@ class CalQL(CQL):
 
 
 @dataclasses.dataclass(frozen=True)
-class RAVL(OfflineSAC):
+class RAVL(Offline, SAC):
     """Reach-aware value learning (Sims et al., 2024, arXiv:2402.12527)."""
 
     num_critics: int = static(10)

@@ -3,11 +3,11 @@
 import dataclasses
 
 from .fields import static
-from .off_policy import OffPolicy
+from .off_policy import Offline, OffPolicy
 
 
 @dataclasses.dataclass(frozen=True)
-class DecisionTransformer(OffPolicy):
+class DecisionTransformer(Offline, OffPolicy):
     """The Decision Transformer (Chen et al., 2021, arXiv:2106.01345).
 
     With `mlp_embeddings`, `mlp_head` and not `bounded` it has what LaMo (Shi et al., 2023,
@@ -16,11 +16,7 @@ class DecisionTransformer(OffPolicy):
     dropped here. `hidden`, `activation`, `discount` and `n_step` are not read.
     """
 
-    num_envs: int = static(4)
-    num_updates: int = static(16)
     batch_size: int = static(64)
-    warm_up: int = static(10_000)
-    collect: bool = static(False)
     normalize_obs: bool = static(True)
     learning_rate: float = 1e-4
     max_grad_norm: float = 0.25
