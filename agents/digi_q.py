@@ -21,7 +21,6 @@ from rlax_pref.types import (
     Env,
     Key,
     Metrics,
-    Policy,
     PyTree,
     Transition,
 )
@@ -135,15 +134,12 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
             },
         )
 
-    def act(learner: Learner, choose: Any) -> Policy:
-        law = lambda obs: actor.apply(learner.params["actor"], obs)
-        return off_policy.act_by(config, space, learner, lambda obs, key: choose(law(obs), key))
-
+    explore, policy = off_policy.act_by_law(config, space, actor)
     return off_policy.Method(
         init,
         update,
-        explore=lambda learner, step: act(learner, lambda law, key: law.sample(seed=key)),
-        policy=lambda learner: act(learner, lambda law, key: law.mode()),
+        explore,
+        policy,
         targets=("critic", "value"),
         study=study,
     )

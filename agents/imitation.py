@@ -24,7 +24,6 @@ from rlax_pref.types import (
     Env,
     Key,
     Metrics,
-    Policy,
     PyTree,
     Transition,
 )
@@ -105,16 +104,7 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
         }
         return learner, error, metrics
 
-    def act(learner: Learner, choose: Callable) -> Policy:
-        law = lambda obs: actor.apply(learner.params["actor"], obs)
-        return off_policy.act_by(config, space, learner, lambda obs, key: choose(law(obs), key))
-
-    def explore(learner: Learner, step: Array) -> Policy:
-        return act(learner, lambda law, key: law.sample(seed=key))
-
-    def policy(learner: Learner) -> Policy:
-        return act(learner, lambda law, key: law.mode())
-
+    explore, policy = off_policy.act_by_law(config, space, actor)
     return off_policy.Method(init, update, explore, policy, targets=judge.targets)
 
 

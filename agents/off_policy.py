@@ -231,6 +231,21 @@ def act_by(
     return Policy(lambda key: (), act)
 
 
+def act_by_law(
+    config: Config, action_space: Discrete | Box, actor: networks.Network
+) -> tuple[Callable[[Learner, Array], Policy], Callable[[Learner], Policy]]:
+    """A `Method`'s `explore` and `policy`: a draw from the law of the actor, and its mode."""
+
+    def act(learner: Learner, choose: Callable[[Any, Key], Array]) -> Policy:
+        law = lambda obs: actor.apply(learner.params["actor"], obs)
+        return act_by(config, action_space, learner, lambda obs, key: choose(law(obs), key))
+
+    return (
+        lambda learner, step: act(learner, lambda law, key: law.sample(seed=key)),
+        lambda learner: act(learner, lambda law, key: law.mode()),
+    )
+
+
 # The agent ----------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import networks, policies, values
-from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, Policy, PyTree, Transition
+from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, PyTree, Transition
 
 from . import off_policy
 from .configs.off_policy import SAC as Config
@@ -100,14 +100,5 @@ def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_po
             },
         )
 
-    def act(learner: Learner, choose: Any) -> Policy:
-        law = lambda obs: actor.apply(learner.params["actor"], obs)
-        return off_policy.act_by(config, space, learner, lambda obs, key: choose(law(obs), key))
-
-    def explore(learner: Learner, step: Array) -> Policy:
-        return act(learner, lambda law, key: law.sample_and_log_prob(seed=key)[0])
-
-    def policy(learner: Learner) -> Policy:
-        return act(learner, lambda law, key: law.mode())
-
+    explore, policy = off_policy.act_by_law(config, space, actor)
     return off_policy.Method(init, update, explore, policy, targets=("critic",))

@@ -51,6 +51,10 @@ class Squashed(NamedTuple):
         log_prob = -0.5 * jnp.square(noise) - self.log_std - 0.5 * jnp.log(2.0 * jnp.pi)
         return jnp.tanh(u), (log_prob - tanh_log_slope(u)).sum(-1)
 
+    def sample(self, seed: Key) -> Array:
+        """`[..., A]` actions."""
+        return self.sample_and_log_prob(seed)[0]
+
     def mode(self) -> Array:
         """`[..., A]` what it does when it is not exploring."""
         return jnp.tanh(self.mean)
