@@ -34,10 +34,11 @@
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
-share, online and offline), `hindsight` (what those share that draw goals from them), `steering`
-(policies among whose actions a critic chooses), `acting` (stepping many environments with a tally
-of episodes), `selecting` (sample, score, select, learn: the loop of preferences between samples),
-`responding` (what agents of tokens share) and `configs` (what can be chosen).
+share, online and offline) and `learning` (what their methods are made of), `hindsight` (what those
+share that draw goals from them), `steering` (policies among whose actions a critic chooses),
+`acting` (stepping many environments with a tally of episodes), `selecting` (sample, score, select,
+learn: the loop of preferences between samples), `responding` (what agents of tokens share) and
+`configs` (what can be chosen).
 """
 
 import dataclasses
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         hiql,
         hooks,
         icvf,
+        learning,
         mr_q,
         off_policy,
         offline_tokens,
@@ -103,6 +105,7 @@ __all__ = [
     "hooks",
     "icvf",
     "imitation",
+    "learning",
     "make",
     "mr_q",
     "off_policy",

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from rlax_pref import buffers, transitions, values
 from rlax_pref.types import Agent, Array, Box, Env, Key, Transition
 
-from . import off_policy, sac
+from . import learning, off_policy, sac
 from .configs.offline import CQL as Config
 from .configs.offline import CalQL
 
@@ -52,7 +52,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
-    space = off_policy.continuous("CQL", env)
+    space = learning.continuous("CQL", env)
     method = sac.method(space, config, conservative(space, config))
     if config.calibrate:
         method = method._replace(read=reader(config), prepare=lambda x: returns(config, x))
@@ -111,7 +111,7 @@ def reader(config: Config) -> Callable[..., Calibrated]:
     """Reads steps with what was returned from them on."""
 
     def read(learner: Any, replay: buffers.Replay, row: Array, key: Key) -> Calibrated:
-        window: Any = off_policy.windows(config, learner, replay, row, config.n_step)
+        window: Any = learning.windows(config, learner, replay, row, config.n_step)
         return Calibrated(*transitions.n_step(window), return_tm1=window.return_tm1[..., 0])
 
     return read

@@ -24,9 +24,9 @@ from rlax_pref.types import (
     Transition,
 )
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.sequence import DecisionTransformer as Config
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -150,7 +150,7 @@ def method(env: Env, config: Config, data: Transition | None = None) -> off_poli
         stored = jax.tree.map(lambda x: jax.vmap(lambda x, i: x[i])(x, rows), replay.data)
         contexts = Contexts(
             stored.to_go / learner.params["returns"]["scale"],
-            off_policy.see(config, learner, stored.step.obs_tm1),
+            learning.see(config, learner, stored.step.obs_tm1),
             _numbers(space, stored.step.a_tm1),
             stored.time,
         )
@@ -167,7 +167,7 @@ def method(env: Env, config: Config, data: Transition | None = None) -> off_poli
             return (weight[:, None] * wrong).sum() / num, wrong
 
         rate = config.learning_rate * jnp.minimum((count + 1) / config.ramp_updates, 1.0)
-        learner, wrong = off_policy.descend(config, learner, "network", loss, rate)
+        learner, wrong = learning.descend(config, learner, "network", loss, rate)
         kept = 1.0 - rate * config.weight_decay
         smaller = jax.tree.map(lambda x: kept * x, learner.params["network"])
         learner = learner._replace(params={**learner.params, "network": smaller})
@@ -212,7 +212,7 @@ def method(env: Env, config: Config, data: Transition | None = None) -> off_poli
             done = push(memory.action, jnp.zeros(num_actions))
             contexts = Contexts(
                 (asked - before) / returns["scale"],
-                off_policy.see(config, learner, seen),
+                learning.see(config, learner, seen),
                 done,
                 memory.time - now + jnp.arange(length),
             )

@@ -25,9 +25,9 @@ from rlax_pref.types import (
     Transition,
 )
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.offline import DigiQ as Config
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -56,7 +56,7 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
     value = networks.ensemble(
         networks.value(config.hidden, activation=config.activation), config.num_critics
     )
-    critic = off_policy.critics(space, config, config.num_critics)
+    critic = learning.critics(space, config, config.num_critics)
     extract = lookup(_EXTRACTIONS, config.extraction, "extraction")
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
@@ -73,15 +73,15 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
         def loss(params: PyTree) -> tuple[Array, Array]:
             log_prob = actor.apply(params, data.obs_tm1).log_prob(action)
             loss = -jax.lax.stop_gradient(worth) * log_prob
-            return off_policy.average(loss, data, weight), log_prob
+            return learning.average(loss, data, weight), log_prob
 
-        return off_policy.descend(config, learner, "actor", loss)
+        return learning.descend(config, learner, "actor", loss)
 
     def study(learner: Learner, replay: buffers.Replay, draw: Any, key: Key) -> Learner:
         """Clones behaviour: what proposes, and what the policy begins as."""
 
         def one(learner: Learner, key: Key) -> tuple[Learner, None]:
-            window = off_policy.windows(config, learner, replay, draw(key), config.n_step)
+            window = learning.windows(config, learner, replay, draw(key), config.n_step)
             data = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), transitions.n_step(window))
             one = jnp.ones_like(data.r_t)
             return imitate(learner, data, data.a_tm1, one, one)[0], None
@@ -98,16 +98,16 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
 
         def critic_loss(params: PyTree) -> tuple[Array, Array]:
             error = critic.apply(params, now) - q_target
-            return off_policy.average(jnp.square(error).sum(0), data, weight), error
+            return learning.average(jnp.square(error).sum(0), data, weight), error
 
         def value_loss(params: PyTree) -> tuple[Array, None]:
             error = value.apply(params, data.obs_tm1) - v_target
-            return off_policy.average(jnp.square(error).sum(0), data, weight), None
+            return learning.average(jnp.square(error).sum(0), data, weight), None
 
-        learner, error = off_policy.descend(config, learner, "critic", critic_loss)
-        learner, _ = off_policy.descend(config, learner, "value", value_loss)
+        learner, error = learning.descend(config, learner, "critic", critic_loss)
+        learner, _ = learning.descend(config, learner, "value", value_loss)
         for name in ("critic", "value"):
-            learner = off_policy.follow(learner, name, config.target_rate)
+            learner = learning.follow(learner, name, config.target_rate)
         v = value.apply(learner.params["value"], data.obs_tm1).max(0)
 
         def advantage(action: Array) -> Array:
@@ -127,14 +127,14 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
             learner,
             jnp.abs(error).mean(0),
             {
-                "critic_loss": off_policy.average(jnp.square(error).sum(0), data, weight),
-                "q": off_policy.average(q_target.max(0), data, 1.0),
-                "worth": off_policy.average(worth, data, 1.0),
-                "log_prob": off_policy.average(log_prob, data, 1.0),
+                "critic_loss": learning.average(jnp.square(error).sum(0), data, weight),
+                "q": learning.average(q_target.max(0), data, 1.0),
+                "worth": learning.average(worth, data, 1.0),
+                "log_prob": learning.average(log_prob, data, 1.0),
             },
         )
 
-    explore, policy = off_policy.act_by_law(config, space, actor)
+    explore, policy = learning.act_by_law(config, space, actor)
     return off_policy.Method(
         init,
         update,

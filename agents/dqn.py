@@ -15,11 +15,11 @@ from rlax_pref import histograms, networks, values
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Discrete, Env, Key, Metrics, Policy, PyTree, Transition
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.off_policy import DQN as Config
 from .configs.off_policy import Rainbow
 from .configs.offline import DiscreteCQL
-from .off_policy import Learner
+from .learning import Learner
 
 for _config in (Config, Rainbow, DiscreteCQL):
     jax.tree_util.register_dataclass(_config)
@@ -133,16 +133,16 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     space = discrete("DQN", env)
     returns = law(config)
     critic = network(config, space.num, returns.num)
-    core = learning(config, space.num, critic, lambda output, obs: returns.value(output))
+    core = core_of(config, space.num, critic, lambda output, obs: returns.value(output))
 
     def explore(learner: Learner, step: Array) -> Policy:
-        return off_policy.act_by(config, space, learner, core.explore(learner, step))
+        return learning.act_by(config, space, learner, core.explore(learner, step))
 
     def policy(learner: Learner) -> Policy:
         def choose(obs: Array, key: Key) -> Array:
             return returns.value(core.predict(learner, obs, key)).argmax(-1).astype(jnp.int32)
 
-        return off_policy.act_by(config, space, learner, choose)
+        return learning.act_by(config, space, learner, choose)
 
     method = off_policy.Method(core.init, core.update, explore, policy, targets=("critic",))
     return off_policy.make(env, config, method, data)
@@ -173,7 +173,7 @@ class Core(NamedTuple):
     predict: Callable[[Learner, Array, Key], Array]
 
 
-def learning(
+def core_of(
     config: Config,
     num_actions: int,
     critic: networks.Network,
@@ -225,13 +225,13 @@ def learning(
                 taken, data.r_t, data.discount_t, jax.lax.stop_gradient(output_t), tau
             )
             each = error + config.cql_weight * values.cql(q, data.a_tm1)
-            total = off_policy.average(each, data, weight)
-            return total, (error, {"loss": total, "q": off_policy.average(q.max(-1), data, 1.0)})
+            total = learning.average(each, data, weight)
+            return total, (error, {"loss": total, "q": learning.average(q.max(-1), data, 1.0)})
 
-        learner, (error, metrics) = off_policy.descend(config, learner, "critic", loss)
+        learner, (error, metrics) = learning.descend(config, learner, "critic", loss)
         now = (count + 1) % config.target_period < 1
         rate = jnp.where(now, config.target_rate, 0.0)
-        return off_policy.follow(learner, "critic", rate), error, metrics
+        return learning.follow(learner, "critic", rate), error, metrics
 
     def explore(learner: Learner, step: Array) -> Callable[[Array, Key], Array]:
         past = step * config.env_steps / jnp.maximum(config.epsilon_steps, 1.0)

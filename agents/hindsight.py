@@ -14,7 +14,7 @@ from rlax_pref import buffers, goals, statistics, transitions
 from rlax_pref.types import Array, Env, Key, Transition
 
 from .configs.goals import Hindsight as Config
-from .off_policy import Learner
+from .learning import Learner
 
 
 class Stored(NamedTuple):

@@ -23,11 +23,11 @@ from rlax_pref.types import (
     Transition,
 )
 
-from . import hindsight, off_policy
+from . import hindsight, learning, off_policy
 from .configs.goals import HIQL as Config
 from .configs.goals import OTA
 from .hindsight import Move
-from .off_policy import Learner
+from .learning import Learner
 
 for _config in (Config, OTA):
     jax.tree_util.register_dataclass(_config)
@@ -153,7 +153,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     def update(
         learner: Learner, data: Batch, weight: Array, count: Array, key: Key
     ) -> tuple[Learner, Array, Metrics]:
-        average = lambda x: off_policy.average(x, data, weight)  # type: ignore[arg-type]
+        average = lambda x: learning.average(x, data, weight)  # type: ignore[arg-type]
 
         def fit(learner: Learner, name: str, move: Move) -> tuple[Learner, Array]:
             target = learner.target[name]
@@ -169,8 +169,8 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
                 )
                 return average(each), each
 
-            learner, each = off_policy.descend(config, learner, name, loss)
-            return off_policy.follow(learner, name, config.target_rate), each
+            learner, each = learning.descend(config, learner, name, loss)
+            return learning.follow(learner, name, config.target_rate), each
 
         learner, each = fit(learner, "value", data.value)
         report = {"value_loss": average(each)}
@@ -196,8 +196,8 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
             scaled = config.inverse_temperature_high * high
             return average(policies.awr(log_prob, scaled, 1.0, cap=100.0)), None
 
-        learner, _ = off_policy.descend(config, learner, "low", low_loss)
-        learner, _ = off_policy.descend(config, learner, "high", high_loss)
+        learner, _ = learning.descend(config, learner, "low", low_loss)
+        learner, _ = learning.descend(config, learner, "high", high_loss)
         report |= {"low_advantage": average(low), "high_advantage": average(high)}
         return learner, jnp.sqrt(each), report
 

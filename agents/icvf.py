@@ -14,10 +14,10 @@ from rlax_pref import buffers, networks, values
 from rlax_pref.envs.check import sample_action
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, Transition
 
-from . import hindsight, off_policy
+from . import hindsight, learning, off_policy
 from .configs.goals import ICVF as Config
 from .hindsight import Move
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -120,15 +120,15 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         target = back_up(data.outcome)
         advantage = back_up(data.intention)
         advantage -= value(config, slow, data.intention.state_tm1, wanted, wanted)
-        average: Any = lambda x: off_policy.average(x, data, weight)  # type: ignore[arg-type]
+        average: Any = lambda x: learning.average(x, data, weight)  # type: ignore[arg-type]
 
         def loss(params: PyTree) -> tuple[Array, Array]:
             v = value(config, params, data.outcome.state_tm1, data.outcome.goal, wanted)
             each = values.icvf(v, target, advantage, config.expectile)
             return average(each), each
 
-        learner, each = off_policy.descend(config, learner, "value", loss)
-        learner = off_policy.follow(learner, "value", config.target_rate)
+        learner, each = learning.descend(config, learner, "value", loss)
+        learner = learning.follow(learner, "value", config.target_rate)
         report = {"value_loss": average(each), "value": average(target)}
         return learner, jnp.sqrt(each), report
 

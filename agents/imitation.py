@@ -28,10 +28,10 @@ from rlax_pref.types import (
     Transition,
 )
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning
 from .configs.imitation import Imitation as Config
-from .off_policy import Learner
+from .learning import Learner
 
 for _config in IMITATION.values():
     jax.tree_util.register_dataclass(_config)
@@ -93,18 +93,18 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
         def actor_loss(params: PyTree) -> tuple[Array, Array]:
             log_prob = actor.apply(params, data.obs_tm1).log_prob(data.a_tm1)
             loss = policies.weighted_nll(log_prob, worth)
-            return off_policy.average(loss, data, weight), log_prob
+            return learning.average(loss, data, weight), log_prob
 
         left = 1.0 - jnp.minimum(count / config.decay_updates, 1.0)
         rate = config.learning_rate * 0.5 * (1.0 - jnp.cos(jnp.pi * left))
-        learner, log_prob = off_policy.descend(config, learner, "actor", actor_loss, rate)
+        learner, log_prob = learning.descend(config, learner, "actor", actor_loss, rate)
         metrics = metrics | {
-            "log_prob": off_policy.average(log_prob, data, 1.0),
-            "worth": off_policy.average(worth, data, 1.0),
+            "log_prob": learning.average(log_prob, data, 1.0),
+            "worth": learning.average(worth, data, 1.0),
         }
         return learner, error, metrics
 
-    explore, policy = off_policy.act_by_law(config, space, actor)
+    explore, policy = learning.act_by_law(config, space, actor)
     return off_policy.Method(init, update, explore, policy, targets=judge.targets)
 
 
@@ -125,7 +125,7 @@ def _nobody(space: Discrete | Box, config: BehaviourCloning, actor: networks.Net
 
 def _implicit(space: Discrete | Box, config: IQL | XQL, actor: networks.Network) -> Judge:
     """How much better than the state, which is worth the better actions of the data."""
-    critic = off_policy.critics(space, config, config.num_critics)
+    critic = learning.critics(space, config, config.num_critics)
     value = networks.value(
         config.hidden, activation=config.activation, layer_norm=config.layer_norm
     )
@@ -148,22 +148,22 @@ def _implicit(space: Discrete | Box, config: IQL | XQL, actor: networks.Network)
                 loss = values.linex(v, q, config.temperature, rescale=True)
             else:
                 loss = values.expectile(v, q, config.tau)
-            return off_policy.average(loss, data, weight), loss
+            return learning.average(loss, data, weight), loss
 
-        learner, loss = off_policy.descend(config, learner, "value", value_loss)
+        learner, loss = learning.descend(config, learner, "value", value_loss)
         v_tm1 = value.apply(learner.params["value"], data.obs_tm1)
         v_t = value.apply(learner.params["value"], data.obs_t)
         limit = config.max_error if isinstance(config, XQL) else float("inf")
         target = data.r_t + data.discount_t * v_t
         learner, error = _regress(config, learner, critic, data, weight, target, limit)
         return (
-            off_policy.follow(learner, "critic", config.target_rate),
+            learning.follow(learner, "critic", config.target_rate),
             _exponential(config, q - v_tm1),
             error,
             {
-                "value_loss": off_policy.average(loss, data, weight),
-                "v": off_policy.average(v_tm1, data, 1.0),
-                "q": off_policy.average(q, data, 1.0),
+                "value_loss": learning.average(loss, data, weight),
+                "v": learning.average(v_tm1, data, 1.0),
+                "q": learning.average(q, data, 1.0),
             },
         )
 
@@ -172,7 +172,7 @@ def _implicit(space: Discrete | Box, config: IQL | XQL, actor: networks.Network)
 
 def _sampled(space: Discrete | Box, config: AWAC, actor: networks.Network) -> Judge:
     """How much better than what the policy would do."""
-    critic = off_policy.critics(space, config, config.num_critics)
+    critic = learning.critics(space, config, config.num_critics)
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
         return {"critic": critic.init(key, (obs, action))}
@@ -193,10 +193,10 @@ def _sampled(space: Discrete | Box, config: AWAC, actor: networks.Network) -> Ju
         q = critic.apply(learner.params["critic"], (data.obs_tm1, data.a_tm1)).min(0)
         v = value(learner.params["critic"], data.obs_tm1, key_tm1)
         return (
-            off_policy.follow(learner, "critic", config.target_rate),
+            learning.follow(learner, "critic", config.target_rate),
             _exponential(config, q - v),
             error,
-            {"v": off_policy.average(v, data, 1.0), "q": off_policy.average(q, data, 1.0)},
+            {"v": learning.average(v, data, 1.0), "q": learning.average(q, data, 1.0)},
         )
 
     return Judge(init, update, ("critic",))
@@ -227,16 +227,16 @@ def _dual(space: Discrete | Box, config: ODICE, actor: networks.Network) -> Judg
             grads, _ = values.odice_gradient(losses, params)
         else:
             grads = jax.grad(lambda params: sum(map(jnp.mean, losses(params))))(params)
-        learner = off_policy.step_along(config, learner, "value", grads)
+        learner = learning.step_along(config, learner, "value", grads)
         v = value.apply(learner.params["value"], data.obs_tm1).min(0)
         residual = data.r_t + data.discount_t * slow_t - v
         return (
-            off_policy.follow(learner, "value", config.target_rate),
+            learning.follow(learner, "value", config.target_rate),
             jnp.clip(residual, 0.0, config.max_weight),
             jnp.abs(residual),
             {
-                "v": off_policy.average(v, data, 1.0),
-                "residual": off_policy.average(residual, data, 1.0),
+                "v": learning.average(v, data, 1.0),
+                "residual": learning.average(residual, data, 1.0),
             },
         )
 
@@ -273,7 +273,7 @@ def _regress(
     def loss(params: PyTree) -> tuple[Array, Array]:
         error = jnp.abs(critic.apply(params, (data.obs_tm1, data.a_tm1)) - target)
         near = jnp.minimum(error, limit)
-        return off_policy.average((near * (2.0 * error - near)).sum(0), data, weight), error
+        return learning.average((near * (2.0 * error - near)).sum(0), data, weight), error
 
-    learner, error = off_policy.descend(config, learner, "critic", loss)
+    learner, error = learning.descend(config, learner, "critic", loss)
     return learner, error.mean(0)

@@ -34,9 +34,9 @@ from rlax_pref.types import (
     Transition,
 )
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.augmented import MRQ as Config
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -161,7 +161,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         learner: Learner, replay: buffers.Replay, draw: Callable[[Key], Array], key: Key
     ) -> tuple[Learner, Metrics]:
         for name in COPIED:
-            learner = off_policy.follow(learner, name, 1.0)
+            learner = learning.follow(learner, name, 1.0)
         stored = replay.data
         size = jnp.abs(config.reward_scale * stored.r_t + config.reward_shift)
         scale = statistics.masked_mean(size, stored.valid_t)
@@ -169,7 +169,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         ends = jnp.any(stored.valid_t & (stored.discount_t == 0))
 
         def teach(learner: Learner, key: Key) -> tuple[Learner, Array]:
-            window = off_policy.windows(config, learner, replay, draw(key), config.horizon)
+            window = learning.windows(config, learner, replay, draw(key), config.horizon)
             window = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), window)
             valid = window.valid_t.all(-1)
             steps = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), window)
@@ -196,7 +196,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
                 return total, total
 
             rate = config.encoder_learning_rate
-            return off_policy.descend(config, learner, "encoder", loss, rate)
+            return learning.descend(config, learner, "encoder", loss, rate)
 
         keys = jax.random.split(key, config.num_encoder_updates)
         learner, losses = jax.lax.scan(teach, learner, keys)
@@ -223,21 +223,21 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         def critic_loss(params: PyTree) -> tuple[Array, Array]:
             error = critic.apply(params, zsa_tm1)[..., 0] - wanted
             loss = optax.losses.huber_loss(error).mean(0)
-            return off_policy.average(loss, data, weight), error
+            return learning.average(loss, data, weight), error
 
-        learner, error = off_policy.descend(config, learner, "critic", critic_loss)
+        learner, error = learning.descend(config, learner, "critic", critic_loss)
 
         def actor_loss(params: PyTree) -> tuple[Array, None]:
             output = actor.apply(params, z_tm1)
             zsa = features.pair(learner.params["encoder"], z_tm1, soft(output, key_now))
             q = critic.apply(learner.params["critic"], zsa)[..., 0].mean(0)
             cost = config.saturation_cost * jnp.square(output).mean(-1)
-            return off_policy.average(cost - q, data, weight), None
+            return learning.average(cost - q, data, weight), None
 
-        learner, _ = off_policy.descend(config, learner, "actor", actor_loss)
+        learner, _ = learning.descend(config, learner, "actor", actor_loss)
         report = {
-            "critic_loss": off_policy.average(jnp.square(error).mean(0), data, weight),
-            "q": off_policy.average(wanted, data, 1.0) * params["reward_scale"],
+            "critic_loss": learning.average(jnp.square(error).mean(0), data, weight),
+            "q": learning.average(wanted, data, 1.0) * params["reward_scale"],
         }
         return learner, jnp.abs(error).max(0), report
 
@@ -249,7 +249,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
             action = choose(actor.apply(learner.params["actor"], z), key)
             return action.argmax(-1).astype(jnp.int32) if discrete else action
 
-        return off_policy.act_by(config, space, learner, output)
+        return learning.act_by(config, space, learner, output)
 
     def explore(learner: Learner, step: Array) -> Policy:
         def choose(output: Array, key: Key) -> Array:

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from rlax_pref import buffers, models, networks, values
 from rlax_pref.types import Agent, Array, Env, Key, Model, Transition
 
-from . import off_policy, sac
+from . import learning, off_policy, sac
 from .configs.offline import RAVL as Config
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -47,7 +47,7 @@ def make(
     Raises:
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
-    space = off_policy.continuous("RAVL", env)
+    space = learning.continuous("RAVL", env)
     if config.num_rollouts % config.num_envs:
         raise ValueError(
             f"num_rollouts={config.num_rollouts} must be a multiple of num_envs={config.num_envs}"

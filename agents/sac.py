@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from rlax_pref import networks, policies, values
 from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, PyTree, Transition
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.off_policy import SAC as Config
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -36,14 +36,14 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
-    space = off_policy.continuous("SAC", env)
+    space = learning.continuous("SAC", env)
     return off_policy.make(env, config, method(space, config), data)
 
 
 def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_policy.Method:
     """Soft actor-critic, whose critics may be told more than their errors."""
     actor = networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation)
-    critic = off_policy.critics(space, config, config.num_critics)
+    critic = learning.critics(space, config, config.num_critics)
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
         key_actor, key_critic = jax.random.split(key)
@@ -72,33 +72,33 @@ def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_po
                 law = lambda obs: actor.apply(learner.params["actor"], obs)
                 judge = lambda obs, action: critic.apply(params, (obs, action))
                 loss = loss + penalty(law, judge, data, key_penalty)
-            return off_policy.average(loss, data, weight), error
+            return learning.average(loss, data, weight), error
 
         def actor_loss(params: PyTree) -> tuple[Array, Array]:
             action, log_prob = actor.apply(params, data.obs_tm1).sample_and_log_prob(seed=key_now)
             q = critic.apply(learner.params["critic"], (data.obs_tm1, action)).min(0)
             loss = policies.sac(log_prob, q, temperature)
-            return off_policy.average(loss, data, weight), log_prob
+            return learning.average(loss, data, weight), log_prob
 
         def temperature_loss(log_temperature: Array) -> tuple[Array, None]:
             wanted = config.target_entropy * space.shape[0]
             loss = policies.sac_temperature(log_temperature, log_prob, wanted)
-            return off_policy.average(loss, data, weight), None
+            return learning.average(loss, data, weight), None
 
-        learner, error = off_policy.descend(config, learner, "critic", critic_loss)
-        learner, log_prob = off_policy.descend(config, learner, "actor", actor_loss)
-        learner, _ = off_policy.descend(config, learner, "log_temperature", temperature_loss)
-        learner = off_policy.follow(learner, "critic", config.target_rate)
+        learner, error = learning.descend(config, learner, "critic", critic_loss)
+        learner, log_prob = learning.descend(config, learner, "actor", actor_loss)
+        learner, _ = learning.descend(config, learner, "log_temperature", temperature_loss)
+        learner = learning.follow(learner, "critic", config.target_rate)
         return (
             learner,
             jnp.abs(error).mean(0),
             {
-                "critic_loss": off_policy.average(jnp.square(error).sum(0), data, weight),
-                "q": off_policy.average(target, data, 1.0),
-                "entropy": -off_policy.average(log_prob, data, 1.0),
+                "critic_loss": learning.average(jnp.square(error).sum(0), data, weight),
+                "q": learning.average(target, data, 1.0),
+                "entropy": -learning.average(log_prob, data, 1.0),
                 "temperature": temperature,
             },
         )
 
-    explore, policy = off_policy.act_by_law(config, space, actor)
+    explore, policy = learning.act_by_law(config, space, actor)
     return off_policy.Method(init, update, explore, policy, targets=("critic",))

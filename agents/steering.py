@@ -12,8 +12,8 @@ import jax
 from rlax_pref import networks, policies
 from rlax_pref.types import Array, Env, Key, Numeric, Policy, TimeStep
 
-from . import off_policy
-from .off_policy import Learner
+from . import learning
+from .learning import Learner
 
 
 def steer(
@@ -68,10 +68,10 @@ def critic_of(env: Env, config: Any, learner: Learner) -> Callable[[Array, Array
       `critic(obs [D], action) -> []`, in the environment's units.
     """
     space = env.action_space
-    network = off_policy.critics(space, config, config.num_critics)
+    network = learning.critics(space, config, config.num_critics)
 
     def critic(obs: Array, action: Array) -> Array:
-        seen = off_policy.see(config, learner, obs)
+        seen = learning.see(config, learner, obs)
         action = networks.from_env(space, action)
         return network.apply(learner.params["critic"], (seen, action)).min(0)
 

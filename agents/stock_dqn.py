@@ -30,9 +30,9 @@ from rlax_pref.types import (
     Transition,
 )
 
-from . import dqn, off_policy
+from . import dqn, learning, off_policy
 from .configs.augmented import StockDQN as Config
-from .off_policy import Learner
+from .learning import Learner
 
 jax.tree_util.register_dataclass(Config)
 DEFAULT = Config()
@@ -151,13 +151,13 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         lambda params, x: plain.apply(params, (_squash(x[0]), x[1])),
     )
     score = lambda output, obs: values.utility_value(output, obs[..., -1], wanted)
-    core = dqn.learning(config, space.num, critic, score)
+    core = dqn.core_of(config, space.num, critic, score)
     as_stored = dataclasses.replace(config, normalize_obs=False)
 
     def see(learner: Learner, obs: Array, start: Array) -> Array:
         """`[..., D + 2]` with nothing at the start -> `[..., D + 1]` with another stock there."""
         stock = values.edit_stock(obs[..., -2], jnp.zeros_like(start), start, obs[..., -1])
-        seen = off_policy.see(config, learner, obs)[..., :-2]
+        seen = learning.see(config, learner, obs)[..., :-2]
         return jnp.concatenate([seen, jnp.clip(stock, -LARGEST, LARGEST)[..., None]], axis=-1)
 
     def any_start(key: Key, shape: tuple[int, ...] = ()) -> Array:
@@ -168,7 +168,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
         return core.init(key, obs[..., :-1], action)
 
     def read(learner: Learner, replay: buffers.Replay, row: Array, key: Key) -> Transition:
-        window = off_policy.windows(as_stored, learner, replay, row, config.n_step)
+        window = learning.windows(as_stored, learner, replay, row, config.n_step)
         data, start = transitions.n_step(window), any_start(key, row.shape)
         return data._replace(
             obs_tm1=see(learner, data.obs_tm1, start), obs_t=see(learner, data.obs_t, start)

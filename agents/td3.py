@@ -10,10 +10,10 @@ import optax
 from rlax_pref import networks, policies, values
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, Transition
 
-from . import off_policy
+from . import learning, off_policy
 from .configs.off_policy import TD3 as Config
 from .configs.off_policy import TD3BC
-from .off_policy import Learner
+from .learning import Learner
 
 for _config in (Config, TD3BC):
     jax.tree_util.register_dataclass(_config)
@@ -34,11 +34,11 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
-    space = off_policy.continuous("TD3", env)
+    space = learning.continuous("TD3", env)
     tower = networks.mlp(
         config.hidden, space.shape[0], activation=config.activation, last_scale=0.01
     )
-    critic = off_policy.critics(space, config, config.num_critics)
+    critic = learning.critics(space, config, config.num_critics)
 
     def actor(params: PyTree, obs: Array) -> Array:
         return jnp.tanh(tower.apply(params, obs))
@@ -61,22 +61,22 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
         def critic_loss(params: PyTree) -> tuple[Array, Array]:
             error = critic.apply(params, (data.obs_tm1, data.a_tm1)) - target
-            return off_policy.average(jnp.square(error).sum(0), data, weight), error
+            return learning.average(jnp.square(error).sum(0), data, weight), error
 
         def actor_loss(params: PyTree) -> tuple[Array, None]:
             action = actor(params, data.obs_tm1)
             q = critic.apply(learner.params["critic"], (data.obs_tm1, action))[0]
             loss = policies.td3_bc(q, action, data.a_tm1, config.alpha) if config.imitate else -q
-            return off_policy.average(loss, data, weight), None
+            return learning.average(loss, data, weight), None
 
-        learner, error = off_policy.descend(config, learner, "critic", critic_loss)
-        improved, _ = off_policy.descend(config, learner, "actor", actor_loss)
+        learner, error = learning.descend(config, learner, "critic", critic_loss)
+        improved, _ = learning.descend(config, learner, "actor", actor_loss)
         for name in ("actor", "critic"):
-            improved = off_policy.follow(improved, name, config.target_rate)
+            improved = learning.follow(improved, name, config.target_rate)
         now = (count + 1) % config.policy_period == 0
         learner = optax.tree.where(now, improved, learner)
-        squared = off_policy.average(jnp.square(error).sum(0), data, weight)
-        report = {"critic_loss": squared, "q": off_policy.average(target, data, 1.0)}
+        squared = learning.average(jnp.square(error).sum(0), data, weight)
+        report = {"critic_loss": squared, "q": learning.average(target, data, 1.0)}
         return learner, jnp.abs(error).mean(0), report
 
     def explore(learner: Learner, step: Array) -> Policy:
@@ -84,11 +84,11 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
             action = actor(learner.params["actor"], obs)
             return action + config.exploration * jax.random.normal(key, action.shape)
 
-        return off_policy.act_by(config, space, learner, choose)
+        return learning.act_by(config, space, learner, choose)
 
     def policy(learner: Learner) -> Policy:
         choose = lambda obs, key: actor(learner.params["actor"], obs)
-        return off_policy.act_by(config, space, learner, choose)
+        return learning.act_by(config, space, learner, choose)
 
     method = off_policy.Method(init, update, explore, policy, targets=("actor", "critic"))
     return off_policy.make(env, config, method, data)

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import record
-from rlax_pref.agents import configs, off_policy, ravl, runner
+from rlax_pref.agents import configs, learning, ravl, runner
 from rlax_pref.types import Array, Box, Key, TimeStep, Transition
 
 RADIUS, STRIDE, TIME_LIMIT, DISCOUNT = 0.3, 0.3, 40, 0.98
@@ -120,7 +120,7 @@ def study(keys: Key, arm: Arm, minibatches: int) -> dict[str, Array]:
     """What became of all seeds, `[seeds, ...]`."""
     env = Square()
     config = configs.RAVL(**COMMON, **arm._asdict(), num_rollouts=ROWS // arm.horizon // 4 * 4)
-    critic = off_policy.critics(env.action_space, config, arm.num_critics)
+    critic = learning.critics(env.action_space, config, arm.num_critics)
 
     def one(key: Key) -> dict[str, Array]:
         key_data, key_learn, key_look, key_judge = jax.random.split(key, 4)

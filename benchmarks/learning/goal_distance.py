@@ -21,7 +21,7 @@ import optax
 
 from benchmarks import record
 from rlax_pref import buffers, datasets, networks, statistics
-from rlax_pref.agents import hindsight, icvf, off_policy, runner
+from rlax_pref.agents import hindsight, icvf, learning, runner
 from rlax_pref.agents.configs import ICVF
 from rlax_pref.envs.maze import Maze, distances, four_rooms, wander
 from rlax_pref.types import Array, Key, PyTree, Transition
@@ -37,7 +37,7 @@ def towards_goals(maze: Maze, config: ICVF, data: Transition, num_updates: int, 
     head = networks.policy(maze.action_space, config.hidden, activation=config.activation)
     replay = hindsight.prepare(buffers.from_rows(jax.tree.map(jnp.asarray, data), 1))
     num_state = data.obs_tm1.shape[-1] // 2
-    learner = off_policy.Learner({}, {}, {}, statistics.init(jnp.zeros(num_state)))
+    learner = learning.Learner({}, {}, {}, statistics.init(jnp.zeros(num_state)))
 
     def loss(params: PyTree, key: Key) -> Array:
         key_row, key_goal = jax.random.split(key)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlax_pref import agents, buffers, networks, statistics
-from rlax_pref.agents import configs, decision_transformer, off_policy, runner
+from rlax_pref.agents import configs, decision_transformer, learning, runner
 from rlax_pref.types import Box, Discrete, TimeStep, Transition
 
 K, D = 5, 2
@@ -65,7 +65,7 @@ def read_all(data, num_rows, **changes):
     @jax.jit
     def read():
         params = method.init(jax.random.key(0), jnp.zeros((1, D)), data.a_tm1[:1])
-        learner = off_policy.Learner(params, {}, {}, statistics.init(jnp.zeros(D)))
+        learner = learning.Learner(params, {}, {}, statistics.init(jnp.zeros(D)))
         replay = buffers.from_rows(data, config.num_envs)
         learner, metrics = method.begin(learner, replay, None, None)
         rows = jnp.tile(jnp.arange(num_rows), (config.num_envs, 1))
@@ -206,8 +206,8 @@ def test_padding_and_what_is_not_valid_teach_nothing(space):
     valid = jnp.arange(K) < jnp.array([[2], [K]])
     first = jnp.zeros((), int) if isinstance(space, Discrete) else jnp.zeros(3)
     params = method.init(jax.random.key(0), jnp.zeros((1, D)), first[None])
-    optimizer = {name: off_policy.optimizer(config).init(params[name]) for name in params}
-    learner = off_policy.Learner(params, optimizer, {}, statistics.init(jnp.zeros(D)))
+    optimizer = {name: learning.optimizer(config).init(params[name]) for name in params}
+    learner = learning.Learner(params, optimizer, {}, statistics.init(jnp.zeros(D)))
     update = jax.jit(
         lambda contexts: method.update(
             learner, decision_transformer.Batch(contexts, valid), jnp.ones(2), 0, None
@@ -239,7 +239,7 @@ def learned(request):
     wild = jax.tree.map(lambda p: p + 0.3 * noise[: p.size].reshape(p.shape), params["network"])
     params = {"network": wild, "returns": {"best": jnp.float32(1.0), "scale": jnp.float32(2.0)}}
     seen = statistics.update(statistics.init(jnp.zeros(D)), jnp.arange(12.0).reshape(6, D))
-    learner = off_policy.Learner(params, {}, {}, seen)
+    learner = learning.Learner(params, {}, {}, seen)
     policy = method.policy(learner)
 
     @jax.jit
@@ -346,8 +346,8 @@ def test_step_sizes_rise_and_parameters_shrink():
     contexts = decision_transformer.Contexts(*jax.tree.map(lambda x: x[None], example()))
     contexts = contexts._replace(action=jnp.ones((1, K, 2)) / 2)
     params = method.init(jax.random.key(0), jnp.zeros((1, D)), jnp.zeros(1, int))
-    optimizer = {name: off_policy.optimizer(config).init(params[name]) for name in params}
-    learner = off_policy.Learner(params, optimizer, {}, statistics.init(jnp.zeros(D)))
+    optimizer = {name: learning.optimizer(config).init(params[name]) for name in params}
+    learner = learning.Learner(params, optimizer, {}, statistics.init(jnp.zeros(D)))
     nothing = decision_transformer.Batch(contexts, jnp.zeros((1, K), bool))
     update = jax.jit(
         lambda count: method.update(learner, nothing, jnp.ones(1), count, None)[0].params["network"]

@@ -8,7 +8,7 @@ import pytest
 from rlax_pref import buffers, envs, statistics
 from rlax_pref.agents import hindsight
 from rlax_pref.agents.configs import HIQL
-from rlax_pref.agents.off_policy import Learner
+from rlax_pref.agents.learning import Learner
 from rlax_pref.types import Transition
 
 KEY = jax.random.key(0)

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from rlax_pref import agents, networks, policies, values
-from rlax_pref.agents import configs, imitation, off_policy, runner
+from rlax_pref.agents import configs, imitation, learning, runner
 from rlax_pref.types import Box, Discrete, Transition
 
 NAMES = ("behaviour_cloning", "iql", "xql", "awac", "odice")
@@ -188,9 +188,9 @@ def minibatch(space, key=0):
 def begin(method, config, data, seed=0):
     params = method.init(jax.random.key(seed), data.obs_tm1[:1], data.a_tm1[:1])
     other = method.init(jax.random.key(seed + 1), data.obs_tm1[:1], data.a_tm1[:1])
-    return off_policy.Learner(
+    return learning.Learner(
         params,
-        {name: off_policy.optimizer(config).init(params[name]) for name in params},
+        {name: learning.optimizer(config).init(params[name]) for name in params},
         {name: other[name] for name in method.targets},
         None,
     )
@@ -217,7 +217,7 @@ def test_a_step_of_iql_by_hand(iql):
     """States by slow critics, the policy by the new values, then critics, then slow ones."""
     space, config, data, learner, update = iql
     value = networks.value((4,), activation="tanh")
-    critic = off_policy.critics(space, config, 2)
+    critic = learning.critics(space, config, 2)
     actor = networks.policy(space, (4,), activation="tanh", bounded=True)
     optimizer = optax.adam(0.01)
     mean = lambda x: jnp.where(data.valid_t, x, 0.0).sum() / 7
@@ -317,7 +317,7 @@ def test_the_odice_step_is_the_orthogonal_direction():
             return jax.tree.map(lambda x: x[:, [0, 1, 3, 4, 5, 6, 7]], parts)
 
         grads, _ = values.odice_gradient(losses, params)
-        new = off_policy.step_along(config, learner, "value", grads).params["value"]
+        new = learning.step_along(config, learner, "value", grads).params["value"]
         v = value.apply(new, data.obs_tm1).min(0)
         worth = jnp.clip(data.r_t + data.discount_t * slow_t - v, 0.0, 100.0)
         return new, jnp.where(data.valid_t, worth, 0.0).sum() / 7

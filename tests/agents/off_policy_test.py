@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlax_pref import agents
-from rlax_pref.agents import dqn, off_policy, runner
+from rlax_pref.agents import dqn, learning, off_policy, runner
 from rlax_pref.agents.configs.off_policy import OFF_POLICY, Critic, Replay
 from rlax_pref.types import Box, Discrete, TimeStep, Transition
 
@@ -195,16 +195,16 @@ def test_observations_are_seen_in_units_of_their_spread():
     learner = jax.jit(agent.init)(jax.random.key(0)).learner
     np.testing.assert_allclose(learner.obs.mean, [9.5], rtol=1e-6)
     config = dqn.Config(normalize_obs=True)
-    seen = off_policy.see(config, learner, jnp.array([9.5]))
+    seen = learning.see(config, learner, jnp.array([9.5]))
     np.testing.assert_allclose(seen, [0.0], atol=1e-6)
 
 
 def test_average_is_over_what_may_be_learned_from():
     data = rows(4)._replace(valid_t=jnp.array([True, False, True, False]))
     x = jnp.array([1.0, 100.0, 3.0, 100.0])
-    assert float(off_policy.average(x, data, 1.0)) == 2.0
+    assert float(learning.average(x, data, 1.0)) == 2.0
     none = data._replace(valid_t=jnp.zeros(4, bool))
-    assert float(off_policy.average(x, none, 1.0)) == 0.0
+    assert float(learning.average(x, none, 1.0)) == 0.0
 
 
 # What is learned ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlax_pref import agents, buffers, envs
-from rlax_pref.agents import configs, cql, digi_q, off_policy, ravl, runner, sac, steering
+from rlax_pref.agents import configs, cql, digi_q, learning, ravl, runner, sac, steering
 from rlax_pref.types import Box, Discrete, Policy, TimeStep, Transition
 
 SMALL = {"num_envs": 2, "num_updates": 4, "batch_size": 16, "warm_up": 32, "hidden": (8,)}
@@ -246,9 +246,9 @@ def test_one_critic_on_data_alone_is_sac():
     of = lambda config, penalty: sac.method(space, config, penalty)
     one = of(plain, None)
     params = one.init(jax.random.key(0), jnp.ones((1, 1)), jnp.ones((1, 1)))
-    learner = off_policy.Learner(
+    learner = learning.Learner(
         params,
-        {name: off_policy.optimizer(plain).init(params[name]) for name in params},
+        {name: learning.optimizer(plain).init(params[name]) for name in params},
         {"critic": params["critic"]},
         None,
     )
