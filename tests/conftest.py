@@ -21,6 +21,13 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget() -> Iterator[None]:
+    """Drops a module's programs: each maps memory, and the system allows a process only so many."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="module")
 def strict() -> Iterator[None]:
     """Makes silent broadcasting an error; `pytestmark = pytest.mark.usefixtures("strict")`."""
