@@ -1,6 +1,7 @@
 """The one loop: it drives, spreads, sweeps and evaluates whatever is an `Agent`."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,22 @@ def run(agent: Agent, state: TrainState, num_steps: int) -> tuple[TrainState, Me
     return jax.lax.scan(lambda state, _: agent.step(state), state, length=num_steps)
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A row of devices, all of them by default, over which environments are spread."""
+def make_mesh(devices: int | Sequence[jax.Device] | None = None) -> Mesh:
+    """A row of devices over which environments are spread.
+
+    Args:
+      devices: which, or how many of each process, the first ones; all by default.
+
+    Raises:
+      ValueError: a process has fewer devices.
+    """
+    if isinstance(devices, int):
+        number, own = devices, [jax.local_devices(i) for i in range(jax.process_count())]
+        fewest = min(map(len, own))
+        if not 1 <= number <= fewest:
+            kind = jax.devices()[0].device_kind
+            raise ValueError(f"devices={number}: JAX sees {fewest} ({kind}) in this process")
+        devices = [device for row in own for device in row[:number]]
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("env",), axis_types=(AxisType.Auto,), devices=devices)
 
@@ -142,30 +157,66 @@ def drive(
 
 
 def sweep(
-    make: Callable[[Any], Agent], configs: PyTree, keys: Key, num_steps: int
+    make: Callable[[Any], Agent],
+    configs: PyTree,
+    keys: Key,
+    num_steps: int,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Trains with every config and every seed at once, in one program.
 
         configs = runner.grid(ppo.Config(), learning_rate=[1e-3, 3e-4])
         states, metrics = runner.sweep(partial(ppo.make, env), configs, keys, 100)
 
-    Equal to training one by one but for rounding, which grows as training goes on.
+    Equal to training one by one but for rounding, which grows as training goes on. Each device
+    has runs of its own, which send each other nothing.
 
     Args:
       make: `config -> Agent`.
       configs: a config whose leaves are `[C]`; see `grid`.
       keys: `[S]` seeds.
       num_steps: agent steps of each.
+      mesh: devices to spread the C x S runs over; by default as many as can share them evenly.
 
     Returns:
       States whose leaves lead with `[C, S]`, and metrics `[C, S, num_steps]`.
+
+    Raises:
+      ValueError: the runs cannot be shared evenly by the mesh.
     """
+    num_configs, num_seeds = len(jax.tree.leaves(configs)[0]), len(keys)
+    runs = num_configs * num_seeds
+    if mesh is None:
+        devices = jax.devices()
+        number = max(n for n in range(1, len(devices) + 1) if runs % n == 0)
+        mesh = make_mesh(devices[:number])
+    if runs % mesh.size:
+        raise ValueError(f"{mesh.size} devices cannot share {runs} runs evenly")
+    by_seed = math.gcd(mesh.size, num_seeds)
+    mesh = Mesh(mesh.devices.reshape(-1, by_seed), ("config", "seed"))
+    places = [NamedSharding(mesh, PartitionSpec(axis)) for axis in mesh.axis_names]
+    return compile_sweep(make, num_steps, mesh)(*map(_copy_to, places, (configs, keys)))
+
+
+def compile_sweep(
+    make: Callable[[Any], Agent], num_steps: int, mesh: Mesh
+) -> Callable[[PyTree, Key], tuple[TrainState, Metrics]]:
+    """Makes `sweep(configs [C], keys [S])`, spread over a mesh of axes `config` and `seed`."""
 
     def one(config: Any, key: Key) -> tuple[TrainState, Metrics]:
         agent = make(config)
         return run(agent, born(agent)(key), num_steps)
 
-    return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(configs, keys)
+    by_config, by_seed = (PartitionSpec(axis) for axis in mesh.axis_names)
+    return jax.jit(
+        jax.shard_map(
+            jax.vmap(jax.vmap(one, (None, 0)), (0, None)),
+            mesh=mesh,
+            in_specs=(by_config, by_seed),
+            out_specs=PartitionSpec(*mesh.axis_names),
+            check_vma=False,
+        )
+    )
 
 
 def grid(config: Any, **values: Sequence[float]) -> Any:
