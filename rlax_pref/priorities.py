@@ -110,13 +110,6 @@ def update(priorities: Priorities, row: Array, priority: Array) -> Priorities:
     )
 
 
-def forget_largest(priorities: Priorities) -> Priorities:
-    """New rows get the largest priority that stands now, not the largest there ever was."""
-    width = priorities.tree.shape[-1] // 2
-    largest = priorities.tree[:, width:].max(-1)
-    return priorities._replace(largest=jnp.where(largest > 0, largest, 1.0))
-
-
 def sample(priorities: Priorities, key: Key, batch_size: int) -> Drawn:
     """Draws rows in proportion to their priorities, with replacement.
 
