@@ -59,13 +59,18 @@ def init(agent: Agent, key: Key, mesh: Mesh | None = None) -> TrainState:
       ValueError: if a leaf of the actor cannot be split over the devices; it is named.
     """
     mesh = make_mesh() if mesh is None else mesh
-    _check_actor(jax.eval_shape(born(agent), key).actor, mesh.size)
+    like(agent, key, mesh)
     return _compile_init(agent, mesh)(key)
 
 
 @functools.lru_cache(maxsize=8)
+def _trace_init(agent: Agent) -> Any:
+    return jax.jit(born(agent))
+
+
+@functools.lru_cache(maxsize=8)
 def _compile_init(agent: Agent, mesh: Mesh) -> Callable[[Key], TrainState]:
-    return jax.jit(born(agent), out_shardings=shardings(mesh))
+    return jax.jit(_trace_init(agent), out_shardings=shardings(mesh))
 
 
 @functools.lru_cache(maxsize=8)  # so that to go on with the same agent is not to compile anew
@@ -301,8 +306,12 @@ def born(agent: Agent) -> Callable[[Key], TrainState]:
 
 
 def like(agent: Agent, key: Key, mesh: Mesh) -> TrainState:
-    """The shapes, dtypes and places of the agent's state."""
-    state = jax.eval_shape(born(agent), key)
+    """The shapes, dtypes and places of the agent's state.
+
+    Raises:
+      ValueError: if a leaf of the actor cannot be split over the devices; it is named.
+    """
+    state = _trace_init(agent).eval_shape(key)
     _check_actor(state.actor, mesh.size)
 
     def put(where: Any, part: PyTree) -> PyTree:

@@ -104,6 +104,7 @@ def train_run(
       RunError: the directory holds another run; the message names the difference.
       CheckpointError: it is in use, cannot be written, or has no sound checkpoint.
       FloatingPointError: a metric is no longer finite; what was saved before it stays.
+      ValueError: the environments cannot be split over the devices.
       SystemExit: a signal asked to stop, and the state is saved.
     """
     mesh = make_mesh() if mesh is None else mesh
@@ -113,12 +114,13 @@ def train_run(
         num_steps=num_steps, every=every, save_every=save_every, keep=keep, metric=metric
     )
     key = jax.random.key(seed)
+    like = loop.like(agent, key, mesh)  # before anything is written: it may be refused
     with ExitStack() as stack:
         interrupt = stack.enter_context(hooking.Interrupt())
         saved = stack.enter_context(checkpoints.Checkpoints(directory, keep=keep, config=identity))
         _begin(Path(directory), identity, schedule)
         if saved.steps:
-            step, state = saved.restore(loop.like(agent, key, mesh))
+            step, state = saved.restore(like)
         else:
             step, state = 0, init(agent, key, mesh)
         after: list[hooking.Hook] = [hooking.Finite(), *hooks]
@@ -184,12 +186,23 @@ def load_policy(
       RunError: there is no such run.
       CheckpointError: nothing is saved yet, nothing is sound, or the agent is another one.
     """
+    if agent is None:
+        _, agent = _build(describe(directory), env)
+    return agent.policy(load_state(directory, agent=agent, which=which).learner)
+
+
+def load_state(
+    directory: str | os.PathLike[str],
+    *,
+    agent: Agent | None = None,
+    which: checkpoints.Which = "latest",
+) -> TrainState:
+    """Loads a checkpoint of a run; arguments and errors are those of `load_policy`."""
     about = describe(directory)
     if agent is None:
-        _, agent = _build(about, env)
+        _, agent = _build(about)
     like = jax.eval_shape(loop.born(agent), jax.random.key(about["seed"]))
-    _, state = checkpoints.restore(directory, like, which=which)
-    return agent.policy(state.learner)
+    return checkpoints.restore(directory, like, which=which)[1]
 
 
 def describe(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -249,7 +262,8 @@ def _build(about: Mapping[str, Any], env: Env | None = None) -> tuple[Env, Agent
         raise RunError("this run has no description of its agent and env: pass the agent")
     if env is None:
         env = envs.make(about["env"], **about.get("env_settings", {}))
-    return env, agents.make(about["agent"], env, about.get("config"), about.get("data"))
+    given = about.get("config"), about.get("data"), about.get("start_from")
+    return env, agents.make(about["agent"], env, *given)
 
 
 _NUMBERS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}  # which JSON has no words for

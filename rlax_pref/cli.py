@@ -1,5 +1,6 @@
 """The command line: `rlax-pref COMMAND`. JAX is imported only once it is known what to do."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -47,6 +48,8 @@ class Train:
     """Environment by name; see `rlax-pref list`."""
     data: pathlib.Path | None = None
     """Steps to learn from: a file or folder that `inspect` knows. With --no-collect, only them."""
+    start_from: pathlib.Path | None = None
+    """Run directory, of icvf or of the same agent, whose networks this one begins with."""
     env_steps: int = 500_000
     """Steps to take in the environment, all copies of it together."""
     seed: int = 0
@@ -63,6 +66,8 @@ class Train:
     """Agent steps between two evaluations of the policy as it is when it does not explore."""
     tensorboard: bool = False
     """Log for TensorBoard, too."""
+    devices: int | None = None
+    """Of this process, the first so many; by default all. A CPU is split into as many."""
     distributed: bool = False
     """One of several processes, each started with the same command; see the README."""
     cache: bool = True
@@ -72,8 +77,6 @@ class Train:
         """Runs it."""
         import math
 
-        import jax
-
         from rlax_pref import agents, envs
         from rlax_pref.agents import runner
 
@@ -81,11 +84,11 @@ class Train:
         directory = self.directory or pathlib.Path(f"runs/{name}-{self.agent}-{self.seed}")
         env = envs.make(self.env)
         data = None if self.data is None else str(self.data.resolve())
-        agent = agents.make(self.agent, env, self.config, data)
-        print(
-            f"{directory}: {self.agent} in {self.env} on {len(jax.devices())} "
-            f"{jax.devices()[0].device_kind}"
-        )
+        earlier = None if self.start_from is None else str(self.start_from.resolve())
+        agent = agents.make(self.agent, env, self.config, data, earlier)
+        mesh = runner.make_mesh(self.devices)
+        kind = mesh.devices[0].device_kind
+        _say(f"{directory}: {self.agent} in {self.env} on {mesh.size} {kind}")
         runner.train_run(
             directory,
             agent,
@@ -97,14 +100,16 @@ class Train:
                 "config": self.config,
                 "evaluate_every": self.evaluate_every,
             }
-            | ({} if data is None else {"data": data}),
+            | ({} if data is None else {"data": data})
+            | ({} if earlier is None else {"start_from": earlier}),
             every=self.every,
             save_every=self.save_every,
             keep=self.keep,
+            mesh=mesh,
             hooks=_evaluation(env, agent, self.seed, self.evaluate_every),
             tensorboard=self.tensorboard,
         )
-        print(f"Load what was learned with rlax_pref.load_policy({str(directory)!r})")
+        _say(f"Load what was learned with rlax_pref.load_policy({str(directory)!r})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +120,8 @@ class Resume:
     """Run directory."""
     env_steps: int | None = None
     """Steps in the environment in all; by default as many as were asked for before."""
+    devices: int | None = None
+    """Of this process, the first so many; by default all. A CPU is split into as many."""
     distributed: bool = False
     """One of several processes, each started with the same command; see the README."""
     cache: bool = True
@@ -130,10 +137,11 @@ class Resume:
         about = runner.describe(self.directory)
         config = agents.config_from(about["agent"], about["config"])
         env = envs.make(about["env"], **about.get("env_settings", {}))
-        agent = agents.make(about["agent"], env, config, about.get("data"))
+        agent = agents.make(about["agent"], env, config, about.get("data"), about.get("start_from"))
         num_steps = None if self.env_steps is None else math.ceil(self.env_steps / config.env_steps)
         evaluation = _evaluation(env, agent, about["seed"], about.get("evaluate_every", 0))
-        runner.resume(self.directory, num_steps, hooks=evaluation)
+        mesh = runner.make_mesh(self.devices)
+        runner.resume(self.directory, num_steps, mesh=mesh, hooks=evaluation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,6 +299,14 @@ class List:
                 print(f"  {name:<{width}}  {what}")
 
 
+def _say(line: str) -> None:
+    """Prints it, once for all processes."""
+    import jax
+
+    if jax.process_index() == 0:
+        print(line)
+
+
 def _evaluation(env: Any, agent: Any, seed: int, every: int) -> list[Any]:
     """The hook that evaluates every so many agent steps, if any."""
     if not every:
@@ -363,14 +379,28 @@ def parse(args: Sequence[str]) -> Any:
     )
 
 
-def _join() -> None:
-    """Makes this process one of several that train together."""
-    import jax
+def _prepare(command: Any) -> None:
+    """Settles what JAX has to know before it looks for devices."""
+    if command.cache:
+        from rlax_pref import compilation
 
-    number = lambda name: int(os.environ[name]) if name in os.environ else None
-    jax.distributed.initialize(
-        num_processes=number("JAX_NUM_PROCESSES"), process_id=number("JAX_PROCESS_ID")
-    )
+        compilation.enable_cache()
+    if getattr(command, "devices", None):
+        import jax
+
+        with contextlib.suppress(RuntimeError):  # it has looked already
+            jax.config.update("jax_num_cpu_devices", command.devices)
+    if getattr(command, "distributed", False):
+        import jax
+
+        number = lambda name: int(os.environ[name]) if name in os.environ else None
+        try:
+            jax.distributed.initialize(
+                num_processes=number("JAX_NUM_PROCESSES"), process_id=number("JAX_PROCESS_ID")
+            )
+        except ValueError as error:
+            names = "JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+            raise ValueError(f"--distributed: nothing here says who is who: set {names}") from error
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -379,12 +409,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if hasattr(signal, "SIGPIPE"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `rlax-pref list | head` ends quietly
         command = parse(sys.argv[1:] if args is None else args)
-        if command.cache:
-            from rlax_pref import compilation
-
-            compilation.enable_cache()
-        if getattr(command, "distributed", False):
-            _join()
+        _prepare(command)
         command()
     except (ArithmeticError, ImportError, OSError, RuntimeError, ValueError) as error:
         if os.environ.get("RLAX_PREF_DEBUG"):
