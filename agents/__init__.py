@@ -35,7 +35,8 @@
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
 share, online and offline) and `learning` (what their methods are made of), `hindsight` (what those
-share that draw goals from them), `steering` (policies among whose actions a critic chooses),
+share that draw goals from them), `pretraining` (agents that begin with what another learned),
+`steering` (policies among whose actions a critic chooses),
 `acting` (stepping many environments with a tally of episodes), `selecting` (sample, score, select,
 learn: the loop of preferences between samples), `responding` (what agents of tokens share) and
 `configs` (what can be chosen).
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         ppo,
         preference_segments,
         preference_tokens,
+        pretraining,
         ravl,
         responding,
         runner,
@@ -114,6 +116,7 @@ __all__ = [
     "ppo",
     "preference_segments",
     "preference_tokens",
+    "pretraining",
     "ravl",
     "responding",
     "runner",
@@ -141,7 +144,13 @@ def config_from(name: str, values: Mapping[str, Any]) -> Any:
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def make(name: str, env: "Env", config: Any = None, data: Any = None) -> "Agent":
+def make(
+    name: str,
+    env: "Env",
+    config: Any = None,
+    data: Any = None,
+    start_from: "str | os.PathLike[str] | None" = None,
+) -> "Agent":
     """Makes an agent by name: `make("ppo", env)`, with a config or a mapping of its settings.
 
     Args:
@@ -150,6 +159,7 @@ def make(name: str, env: "Env", config: Any = None, data: Any = None) -> "Agent"
       config: its settings.
       data: what it learns from, of agents whose own `make` takes some; of those that learn from
         stored steps also the path of a file of them, see `datasets.load_transitions`.
+      start_from: the directory of a run whose networks it begins with; see `pretraining`.
 
     Raises:
       ValueError: the name or a setting is unknown, the settings do not fit together, or the agent
@@ -160,18 +170,28 @@ def make(name: str, env: "Env", config: Any = None, data: Any = None) -> "Agent"
         config = config_from(name, config or {})
     module = getattr(lookup(AGENTS, name, "agent"), "module", name)
     build = importlib.import_module(f"{__name__}.{module}").make
+    if start_from is not None:
+        if not isinstance(config, OffPolicy):
+            raise ValueError(f"{name} does not start from a run; what does: {_able()}")
+        from . import pretraining
+
+        return pretraining.start_from(make(name, env, config, data), config, start_from)
     if data is None:
         return build(env, config)
     if isinstance(data, str | os.PathLike):
         if not isinstance(config, OffPolicy):
-            able = ", ".join(key for key, cls in AGENTS.items() if issubclass(cls, OffPolicy))
-            raise ValueError(f"{name} does not learn from a file of steps; what does: {able}")
+            raise ValueError(f"{name} does not learn from a file of steps; what does: {_able()}")
         from rlax_pref import datasets
 
         data = datasets.load_transitions(data, env).data
     elif "data" not in inspect.signature(build).parameters:
         raise ValueError(f"{name} learns from what it does itself, and takes no data")
     return build(env, config, data)
+
+
+def _able() -> str:
+    """Names of agents that learn from stored steps."""
+    return ", ".join(name for name, cls in AGENTS.items() if issubclass(cls, OffPolicy))
 
 
 def __getattr__(name: str) -> Any:

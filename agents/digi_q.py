@@ -52,9 +52,13 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
 def method(space: Discrete | Box, config: Config) -> off_policy.Method:
     """Critics of behaviour, and a policy that is better by their lights."""
-    actor = networks.policy(space, config.hidden, activation=config.activation, bounded=True)
+    actor = learning.encoded(
+        config,
+        networks.policy(space, config.hidden, activation=config.activation, bounded=True),
+    )
     value = networks.ensemble(
-        networks.value(config.hidden, activation=config.activation), config.num_critics
+        learning.encoded(config, networks.value(config.hidden, activation=config.activation)),
+        config.num_critics,
     )
     critic = learning.critics(space, config, config.num_critics)
     extract = lookup(_EXTRACTIONS, config.extraction, "extraction")

@@ -132,7 +132,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     """
     space = discrete("DQN", env)
     returns = law(config)
-    critic = network(config, space.num, returns.num)
+    critic = learning.encoded(config, network(config, space.num, returns.num))
     core = core_of(config, space.num, critic, lambda output, obs: returns.value(output))
 
     def explore(learner: Learner, step: Array) -> Policy:

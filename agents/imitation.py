@@ -29,7 +29,7 @@ from rlax_pref.types import (
 )
 
 from . import learning, off_policy
-from .configs.imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning
+from .configs.imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning, Judged
 from .configs.imitation import Imitation as Config
 from .learning import Learner
 
@@ -75,7 +75,10 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
 def method(space: Discrete | Box, config: Config) -> off_policy.Method:
     """Imitation as the config's judge sees fit."""
-    actor = networks.policy(space, config.hidden, activation=config.activation, bounded=True)
+    actor = learning.encoded(
+        config,
+        networks.policy(space, config.hidden, activation=config.activation, bounded=True),
+    )
     if type(config) not in _JUDGES:
         names = ", ".join(cls.__name__ for cls in _JUDGES)
         raise ValueError(f"{type(config).__name__} is not one of {names}")
@@ -126,9 +129,7 @@ def _nobody(space: Discrete | Box, config: BehaviourCloning, actor: networks.Net
 def _implicit(space: Discrete | Box, config: IQL | XQL, actor: networks.Network) -> Judge:
     """How much better than the state, which is worth the better actions of the data."""
     critic = learning.critics(space, config, config.num_critics)
-    value = networks.value(
-        config.hidden, activation=config.activation, layer_norm=config.layer_norm
-    )
+    value = _state_value(config)
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
         key_value, key_critic = jax.random.split(key)
@@ -204,8 +205,7 @@ def _sampled(space: Discrete | Box, config: AWAC, actor: networks.Network) -> Ju
 
 def _dual(space: Discrete | Box, config: ODICE, actor: networks.Network) -> Judge:
     """How much better than expected, by values alone."""
-    each = networks.value(config.hidden, activation=config.activation, layer_norm=config.layer_norm)
-    value = networks.ensemble(each, config.num_critics)
+    value = networks.ensemble(_state_value(config), config.num_critics)
 
     def update(
         learner: Learner, data: Transition, weight: Array, key: Key
@@ -250,6 +250,13 @@ _JUDGES: dict[type, Callable[..., Judge]] = {
     AWAC: _sampled,
     ODICE: _dual,
 }
+
+
+def _state_value(config: Judged) -> networks.Network:
+    return learning.encoded(
+        config,
+        networks.value(config.hidden, activation=config.activation, layer_norm=config.layer_norm),
+    )
 
 
 def _exponential(config: IQL | XQL | AWAC, advantage: Array) -> Array:

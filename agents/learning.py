@@ -11,6 +11,7 @@ from rlax_pref import buffers, networks, statistics
 from rlax_pref.types import Array, Box, Discrete, Env, Key, Numeric, Policy, PyTree, Transition
 
 from . import responding
+from .configs.off_policy import Encoded
 from .configs.off_policy import OffPolicy as Config
 
 
@@ -82,13 +83,32 @@ def average(x: Array, data: Transition, weight: Numeric) -> Array:
     return jnp.sum(x * weight * data.valid_t) / jnp.maximum(data.valid_t.sum(), 1.0)
 
 
+def encoded(config: Config, network: networks.Network) -> networks.Network:
+    """The network, behind the encoder that the config asks for, if any.
+
+    Raises:
+      ValueError: it asks for a number of inputs below 0.
+    """
+    if not isinstance(config, Encoded) or not config.encoder:
+        return network
+    if config.encoder_inputs < 0:
+        raise ValueError(f"encoder_inputs={config.encoder_inputs} must not be negative; 0 is all")
+    *hidden, num_features = config.encoder
+    encoder = networks.mlp(
+        hidden, num_features, activation=config.encoder_activation, layer_norm=True
+    )
+    return networks.encoded(
+        encoder, network, num_inputs=config.encoder_inputs or None, freeze=config.freeze_encoder
+    )
+
+
 def critics(action_space: Discrete | Box, config: Config, num: int, **more: Any) -> Any:
     """Several critics: `apply(params, (obs [..., D], action))` is `[num, ...]`."""
     if isinstance(action_space, Box):
         each = networks.action_value(config.hidden, activation=config.activation, **more)
-        return networks.ensemble(each, num)
+        return networks.ensemble(encoded(config, each), num)
     each = networks.mlp(config.hidden, action_space.num, activation=config.activation, **more)
-    many = networks.ensemble(each, num)
+    many = networks.ensemble(encoded(config, each), num)
 
     def apply(params: PyTree, x: tuple[Array, Array]) -> Array:
         obs, action = x

@@ -11,6 +11,7 @@ What should outlive its process has a run directory (`run.json`, `metrics.jsonl`
     train_run    creates a run or goes on with it, exactly where it stopped
     resume       goes on with a run, knowing nothing but its directory
     load_policy  the policy a run has learned
+    load_state   all that a run has learned
     describe     what a run is
 """
 
@@ -43,6 +44,7 @@ __all__ = [
     "grid",
     "init",
     "load_policy",
+    "load_state",
     "make_mesh",
     "resume",
     "run",

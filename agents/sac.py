@@ -42,7 +42,10 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
 def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_policy.Method:
     """Soft actor-critic, whose critics may be told more than their errors."""
-    actor = networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation)
+    actor = learning.encoded(
+        config,
+        networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation),
+    )
     critic = learning.critics(space, config, config.num_critics)
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:

@@ -145,7 +145,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
             f"critic='{config.critic}': stock_dqn needs quantiles or implicit_quantiles"
         )
     wanted = utility(config)
-    plain = dqn.network(config, space.num, config.num_atoms)
+    plain = learning.encoded(config, dqn.network(config, space.num, config.num_atoms))
     critic = networks.Network(
         lambda key, x: plain.init(key, (_squash(x[0]), x[1])),
         lambda params, x: plain.apply(params, (_squash(x[0]), x[1])),

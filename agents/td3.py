@@ -35,8 +35,9 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
     space = learning.continuous("TD3", env)
-    tower = networks.mlp(
-        config.hidden, space.shape[0], activation=config.activation, last_scale=0.01
+    tower = learning.encoded(
+        config,
+        networks.mlp(config.hidden, space.shape[0], activation=config.activation, last_scale=0.01),
     )
     critic = learning.critics(space, config, config.num_critics)
 

@@ -4,11 +4,11 @@ import dataclasses
 from typing import ClassVar
 
 from .fields import static
-from .off_policy import Offline, OffPolicy
+from .off_policy import Encoded, Offline
 
 
 @dataclasses.dataclass(frozen=True)
-class Imitation(Offline, OffPolicy):
+class Imitation(Offline, Encoded):
     """What agents that imitate have in common: they learn from what is given."""
 
     module: ClassVar[str] = "imitation"

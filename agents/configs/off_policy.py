@@ -72,7 +72,21 @@ class Offline:
 
 
 @dataclasses.dataclass(frozen=True)
-class DQN(OffPolicy):
+class Encoded(OffPolicy):
+    """What agents have in common whose networks may begin with an encoder; see `pretraining`."""
+
+    encoder: tuple[int, ...] = static(())
+    """Widths of its layers, the last of which are features; without any there is no encoder."""
+    encoder_inputs: int = static(0)
+    """Numbers of an observation that it sees, from the first on; the others pass by. 0 is all."""
+    encoder_activation: str = static("gelu")
+    """Of its layers, each of which is normalised first."""
+    freeze_encoder: bool = static(False)
+    """Whether it stays as it begins."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DQN(Encoded):
     """Deep Q-networks (Mnih et al., 2015, doi:10.1038/nature14236)."""
 
     num_updates: int = static(4)
@@ -124,7 +138,7 @@ class Rainbow(DQN):
 
 
 @dataclasses.dataclass(frozen=True)
-class SAC(OffPolicy):
+class SAC(Encoded):
     """Soft actor-critic (Haarnoja et al., 2018, arXiv:1812.05905)."""
 
     num_updates: int = static(8)
@@ -142,7 +156,7 @@ class SAC(OffPolicy):
 
 
 @dataclasses.dataclass(frozen=True)
-class TD3(OffPolicy):
+class TD3(Encoded):
     """Twin delayed deterministic policy gradients (Fujimoto et al., 2018, arXiv:1802.09477)."""
 
     num_updates: int = static(8)

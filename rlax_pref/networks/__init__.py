@@ -11,6 +11,7 @@ ensemble            several networks as one
 action_value        of observation and action
 dueling             heads for the state and for what sets actions apart
 implicit_quantiles  all quantiles of the return
+encoded             of what an encoder makes of observations
 
 TokenNetwork          of prompts and responses, in one pass or token by token
 token_table           a table of outputs
@@ -22,6 +23,7 @@ add_noise, draw_noise, without_noise  noise in weights
 
 from rlax_pref.networks._critics import action_value, dueling, ensemble, implicit_quantiles
 from rlax_pref.networks._decision_transformer import decision_transformer
+from rlax_pref.networks._encoded import encoded
 from rlax_pref.networks._noise import add_noise, draw_noise, without_noise
 from rlax_pref.networks._plain import (
     ACTIVATIONS,
@@ -48,6 +50,7 @@ __all__ = [
     "decision_transformer",
     "draw_noise",
     "dueling",
+    "encoded",
     "ensemble",
     "from_env",
     "implicit_quantiles",
