@@ -10,6 +10,7 @@ longer, and prints the state's digest.
 import dataclasses
 import hashlib
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -149,6 +150,14 @@ def read_log(path: Path) -> list[dict]:
         raise AssertionError(word)
 
     return [json.loads(x, parse_constant=refuse) for x in path.read_text().splitlines()]
+
+
+def collectives(program: str) -> set[str]:
+    """The kinds of operation between devices in a compiled program."""
+    kinds = (
+        "all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute|collective-broadcast"
+    )
+    return set(re.findall(rf"\b({kinds})(?:-start)?\(", program))
 
 
 def digest(state: TrainState) -> str:
