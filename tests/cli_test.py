@@ -2,14 +2,18 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 import rlax_pref
-from rlax_pref import cli
+from rlax_pref import agents, checkpoints, cli, envs
+from rlax_pref.agents import loop
 
 SMALL = ["--num-envs", "2", "--num-steps", "8", "--num-minibatches", "2", "--hidden", "4"]
 
@@ -155,3 +159,61 @@ def test_train_evaluate_resume(tmp_path, capsys):
     rows = [json.loads(x) for x in Path(run, "metrics.jsonl").read_text().splitlines()]
     assert [row["env_steps"] for row in rows] == [32, 64, 96]
     assert rows[-1]["eval_return"] > 0
+
+
+def test_more_devices_than_there_are(tmp_path, capsys):
+    assert jax.devices()  # looked for already, so that no CPU is split for those after us
+    run = str(tmp_path / "run")
+    assert cli.main(["train", "ppo", "--devices", "99", "--directory", run, "--no-cache"]) == 1
+    assert "devices=99: JAX sees 1 (cpu) in this process" in capsys.readouterr().err
+    assert not Path(run).exists()
+
+
+def test_two_processes_then_one(tmp_path):
+    """Two hosts of two devices learn what one device learns, which goes on where they stopped."""
+    small = ["--num-envs", "4", *SMALL[2:], "--every", "2", "--save-every", "2", "--no-cache"]
+    train = lambda run, steps: ["train", "ppo", *small, "--directory", str(run), *steps]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    shared = tmp_path / "shared"
+    command = train(shared, ["--env-steps", "128", "--devices", "2", "--distributed"])
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    hosts = [
+        subprocess.Popen(
+            [sys.executable, "-m", "rlax_pref.cli", *command],
+            **pipes,
+            env={name: x for name, x in os.environ.items() if name != "XLA_FLAGS"}
+            | {
+                "JAX_COORDINATOR_ADDRESS": address,
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": str(host),
+                "JAX_PLATFORMS": "cpu",
+                "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
+            },
+        )
+        for host in range(2)
+    ]
+    alone = tmp_path / "alone"
+    assert cli.main(train(alone, ["--env-steps", "192", "--devices", "1", "--keep", "9"])) == 0
+    try:
+        (said, _), (other, complaints) = (host.communicate(timeout=200) for host in hosts)
+        assert [host.returncode for host in hosts] == [0, 0], complaints
+    finally:
+        for host in hosts:
+            host.kill()
+    assert "ppo in cartpole on 4 cpu" in said and "ppo" not in other
+    assert "steps/s" not in complaints
+
+    def same(step):
+        agent = agents.make("ppo", envs.make("cartpole"), cli.parse(command).config)
+        like = jax.eval_shape(loop.born(agent), jax.random.key(0))
+        pair = [checkpoints.restore(run, like, which=step)[1].learner for run in (shared, alone)]
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), *pair)
+
+    same(4)
+    resume = ["resume", str(shared), "--env-steps", "192", "--devices", "1", "--no-cache"]
+    assert cli.main(resume) == 0
+    same(6)
+    rows = [json.loads(x) for x in (shared / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4, 6]
