@@ -164,7 +164,7 @@ def resume(
     names = ("seed", "every", "save_every", "keep", "metric")
     settings = {name: about[name] for name in names}
     given = {name: about[name] for name in about.keys() - settings.keys() - _OWN}
-    _, agent = _build(about)
+    _, agent = _build(about, start_from=about.get("start_from"))
     num_steps = about["num_steps"] if num_steps is None else num_steps
     return train_run(directory, agent, num_steps, description=given, **(settings | options))
 
@@ -256,7 +256,9 @@ def _changes(before: Any, now: Any, name: str = "") -> list[str]:
     return [] if before == now else [f"{name} was {before!r} there and is {now!r} now"]
 
 
-def _build(about: Mapping[str, Any], env: Env | None = None) -> tuple[Env, Agent]:
+def _build(
+    about: Mapping[str, Any], env: Env | None = None, *, start_from: str | None = None
+) -> tuple[Env, Agent]:
     """Makes environment and agent from their names."""
     from rlax_pref import agents, envs
 
@@ -264,7 +266,7 @@ def _build(about: Mapping[str, Any], env: Env | None = None) -> tuple[Env, Agent
         raise RunError("this run has no description of its agent and env: pass the agent")
     if env is None:
         env = envs.make(about["env"], **about.get("env_settings", {}))
-    given = about.get("config"), about.get("data"), about.get("start_from")
+    given = about.get("config"), about.get("data"), start_from
     return env, agents.make(about["agent"], env, *given)
 
 
