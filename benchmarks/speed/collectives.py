@@ -26,7 +26,8 @@ KINDS = "all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-
 def traffic(program: str) -> dict[str, tuple[float, float]]:
     """Of a compiled program, for each kind of operation: how often it is done, and its bytes.
 
-    Loops whose length XLA does not know count once: such is the loop over agent steps.
+    Loops whose length XLA does not know count once: such is the loop over agent steps. Of a choice
+    all branches count.
     """
     bodies: dict[str, list[str]] = {}
     entry, lines = "", []
@@ -50,11 +51,11 @@ def traffic(program: str) -> dict[str, tuple[float, float]]:
                 total[kind] = count + times, size + times * _size(found[1])
             trips = re.search(r'known_trip_count[":{]+n":"(\d+)"', line)
             rounds = float(trips[1]) if kind == "while" and trips else 1.0
-            for called in re.findall(
-                r"(?:body|calls|to_apply|branch_computations)=%?([\w.\-]+)", line
-            ):
-                if kind in ("while", "call", "conditional") and called in bodies:
-                    walk(called, times * rounds)
+            if kind in ("while", "call", "conditional"):
+                parts = r"(?:body|condition|calls|to_apply|\w+_computations?)=(\{.*?\}|\S+)"
+                for called in re.findall(r"[\w.\-]+", " ".join(re.findall(parts, line))):
+                    if called in bodies:
+                        walk(called, times * rounds)
 
     walk(entry, 1.0)
     return {kind: found for kind, found in total.items() if found[0]}
