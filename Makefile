@@ -17,9 +17,11 @@ lint: $(VENV)/test  ## style, types, generated pages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m docs.methods --check
+	$(BIN)/python -m benchmarks.speed.table --check
 
-docs: $(VENV)/core  ## write docs/methods.md anew from the docstrings
+docs: $(VENV)/core  ## write docs/methods.md and tables anew, from docstrings and results
 	$(BIN)/python -m docs.methods
+	$(BIN)/python -m benchmarks.speed.table
 
 clean:  ## forget the environment and what was run
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -144,6 +144,42 @@ def panels(
     _save(figure, path)
 
 
+def bars(
+    path: pathlib.Path,
+    groups: Mapping[str, Mapping[str, float]],
+    *,
+    names: Sequence[str],
+    ylabel: str,
+    title: str,
+) -> None:
+    """Draws groups of bars, each with its number, and a line at 1.
+
+    Args:
+      path: where the PNG goes.
+      groups: by the name of the group and of the bar; a group may lack bars.
+      names: of all bars, in the order of their colours.
+      ylabel: what the values are.
+      title: the finding, in a line.
+    """
+    figure, (axes,) = _figure(max(6.4, 1.5 * len(groups)), 4.0)
+    width = 0.85 / len(names)
+    for color, name in zip(COLORS, names, strict=False):
+        x, y = [], []
+        for i, group in enumerate(groups.values()):
+            if name in group:
+                x.append(i + width * (list(group).index(name) - (len(group) - 1) / 2))
+                y.append(group[name])
+        shown = axes.bar(x, y, 0.92 * width, color=color, label=name)
+        axes.bar_label(shown, fmt="%.2f", fontsize=6.5, color="#444444")
+    axes.axhline(1, color="#888888", linestyle=":", linewidth=1)
+    axes.set_xticks(range(len(groups)), list(groups), fontsize=8)
+    axes.set_ylabel(ylabel)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, fontsize=11)
+    axes.legend(frameon=False, fontsize=9, ncols=len(names), loc="upper center")
+    _save(figure, path)
+
+
 def grid_advantages(
     path: pathlib.Path,
     board: np.ndarray,

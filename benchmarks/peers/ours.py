@@ -1,116 +1,58 @@
-"""PPO of this project on CartPole, to be measured, and its floor; see `turns`.
+"""An agent of this project, to be measured; see `turns`."""
 
-    python ours_ppo.py '{"num_envs": 4, ...}'
-
-The floor is what no PPO with these settings can do without: the same steps of the environments with
-the same policy, and the same number of gradients of minibatches of the same size, with Adam, and
-nothing around them.
-"""
-
-import json
-import sys
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import optax
 import turns
 
-from rlax_pref import envs, policies
-from rlax_pref.agents import acting, configs, on_policy, ppo, runner
-from rlax_pref.envs import AutoReset
-
-Measured = tuple[Callable[[], Any], Callable[[Any], float]]
+from rlax_pref import agents, envs
+from rlax_pref.agents import loop
+from rlax_pref.types import Array, Env, Key, TimeStep
 
 
-def config_of(asked: dict[str, Any]) -> configs.PPO:
-    """The settings that all peers share."""
-    return ppo.Config(
-        num_envs=asked["num_envs"],
-        num_steps=asked["num_steps"],
-        num_epochs=asked["num_epochs"],
-        num_minibatches=asked["num_minibatches"],
-        learning_rate=asked["learning_rate"],
-        anneal_updates=0.0,
-        normalize_obs=False,
-        normalize_reward=False,
-        entropy_weight=0.01,
-    )
+class Flat:
+    """An environment whose observations are pictures, seen as vectors."""
+
+    def __init__(self, env: Env) -> None:
+        self.env, self.action_space = env, env.action_space
+
+    def reset(self, key: Key) -> tuple[Any, Array]:
+        """Begins an episode."""
+        state, obs = self.env.reset(key)
+        return state, obs.ravel()
+
+    def step(self, key: Key, state: Any, action: Array) -> tuple[Any, TimeStep]:
+        """Moves on by one action."""
+        state, timestep = self.env.step(key, state, action)
+        obs, last_obs = timestep.obs.ravel(), timestep.last_obs.ravel()
+        return state, timestep._replace(obs=obs, last_obs=last_obs)
 
 
-def train(asked: dict[str, Any]) -> Measured:
-    """The agent."""
-    env = envs.make("cartpole")
-    config = config_of(asked)
-    agent = ppo.make(env, config)
-    keys = jax.random.split(jax.random.key(0), asked["num_seeds"])
-    num_steps = asked["env_steps"] // config.env_steps
-    run = lambda key: runner.run(agent, agent.init(key), num_steps)[0].learner
-    program = jax.jit(jax.vmap(run)).lower(keys).compile()
-    judge = jax.jit(
-        jax.vmap(
-            lambda learner, key: runner.evaluate(env, agent.policy(learner), key, 128, 500)[
-                "return"
-            ].mean()
-        )
-    )
-    return (
-        lambda: jax.block_until_ready(program(keys)),
-        lambda learner: float(judge(learner, keys).mean()),
-    )
+def environment(name: str) -> Any:
+    """What to act in."""
+    env = envs.make(name)
+    return Flat(env) if "MinAtar" in name else env
 
 
-def floor(asked: dict[str, Any]) -> Measured:
-    """Its rollouts and its gradients, one after the other."""
-    env, config = AutoReset(envs.make("cartpole")), config_of(asked)
-    network = on_policy.network(env, config)
-    optimizer = optax.adam(config.learning_rate)
-    rows = config.num_steps // config.num_minibatches
-    num_updates = asked["env_steps"] // config.env_steps
+def steps(asked: dict[str, Any], config: Any) -> int:
+    """How many agent steps there are in the environment steps asked for."""
+    return (asked["env_steps"] - getattr(config, "warm_up", 0)) // config.env_steps
 
-    def loss(params: Any, obs: jax.Array, action: jax.Array) -> jax.Array:
-        law, v = network.apply(params, obs)
-        log_prob = law.log_prob(action)
-        policy = policies.ppo_clip(log_prob, 0.9 * log_prob, v, 0.2).mean()
-        return policy + 0.5 * jnp.square(v).mean() - 0.01 * law.entropy().mean()
 
-    def update(carry: Any, key: jax.Array) -> tuple[Any, None]:
-        params, state, now = carry
+def main(asked: dict[str, Any]) -> None:
+    """Compiles, and takes turns."""
+    env = environment(asked["env"])
+    config = agents.config_from(asked["agent"], asked["settings"])
+    agent = agents.make(asked["agent"], env, config)
 
-        def act(now: acting.Acting, key: jax.Array) -> tuple[acting.Acting, Any]:
-            key_act, key_env = jax.random.split(key)
-            law, _ = network.apply(params, now.obs)
-            action = law.sample(seed=key_act)
-            obs = now.obs
-            now, _, _ = acting.step(env, now, action, key_env)
-            return now, (obs, action)
+    def run(key: Key) -> Any:
+        return loop.run(agent, agent.init(key), steps(asked, config))[0].learner
 
-        now, (obs, action) = jax.lax.scan(act, now, jax.random.split(key, config.num_steps))
+    def judge(learner: Any, key: Key) -> Array:
+        policy = agent.policy(learner)
+        return loop.evaluate(env, policy, key, asked["episodes"], 1000)["return"].mean()
 
-        def descend(carry: Any, i: jax.Array) -> tuple[Any, None]:
-            params, state = carry
-            part = lambda x: jax.lax.dynamic_slice_in_dim(x, i * rows, rows)
-            grads = jax.grad(loss)(params, part(obs), part(action))
-            change, state = optimizer.update(grads, state)
-            return (optax.apply_updates(params, change), state), None
-
-        order = jnp.tile(jnp.arange(config.num_minibatches), config.num_epochs)
-        (params, state), _ = jax.lax.scan(descend, (params, state), order)
-        return (params, state, now), None
-
-    def run(key: jax.Array) -> Any:
-        now = acting.init(env, key, config.num_envs)
-        params = network.init(key, now.obs[:1])
-        start = (params, optimizer.init(params), now)
-        return jax.lax.scan(update, start, jax.random.split(key, num_updates))[0][0]
-
-    keys = jax.random.split(jax.random.key(0), asked["num_seeds"])
-    program = jax.jit(jax.vmap(run)).lower(keys).compile()
-    return lambda: jax.block_until_ready(program(keys)), lambda params: float("nan")
+    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"]))
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
-    turns.take(partial({"agent": train, "floor": floor}[asked["what"]], asked))
+    main(turns.asked())

@@ -1,8 +1,15 @@
 """How a measured program and its judge talk: one JSON object a line.
 
 A program says what it took to make it ready, then trains once for every line it is sent, and in
-the end says how good what it trained became. Needs nothing but Python, so that it can be used in
-any environment.
+the end says how good what it trained became. It is told what to train by its only argument, a JSON
+object:
+
+    agent     ppo, dqn or sac
+    env       what to act in, by the name its library has for it
+    settings  of the agent, under this project's names
+    env_steps, num_seeds, episodes to judge by
+    first     whether it will train only once, to be over with the first update
+    checkout  where the library is, if it is not installed
 """
 
 import json
@@ -12,17 +19,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+Program = tuple[Callable[[], Any], Callable[[Any], float | None]]
 
-def take(make: Callable[[], tuple[Callable[[], Any], Callable[[Any], float]]]) -> None:
+
+def asked() -> dict[str, Any]:
+    """What to train."""
+    return json.loads(sys.argv[1])
+
+
+def take(make: Callable[[], tuple[Any, ...]]) -> None:
     """Makes a program, and runs it whenever told to.
 
     Args:
-      make: returns two functions: one trains anew and waits for the result, the other says what
-        return the result earns.
+      make: returns two functions: one trains and waits for the result, the other says what return
+        the result earns. May return besides for how many seconds it trained already.
     """
     start = time.perf_counter()
-    train, judge = make()
-    say({"compile_seconds": time.perf_counter() - start})
+    train, judge, *trained = make()
+    say({"compile_seconds": time.perf_counter() - start - sum(trained)})
     result = None
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -31,6 +45,29 @@ def take(make: Callable[[], tuple[Callable[[], Any], Callable[[Any], float]]]) -
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         say({"seconds": seconds, "peak_megabytes": peak})
     say({"return": judge(result)})
+
+
+def compiled(
+    run: Callable[[Any], Any], judge: Callable[[Any, Any], Any] | None, num_seeds: int
+) -> Program:
+    """Two functions for `take`, which serve all seeds at once.
+
+    Args:
+      run: trains from a key.
+      judge: what return the result earns, from it and a key; None if nothing can be said.
+      num_seeds: how many.
+    """
+    import jax
+
+    key, batch = jax.random.key(0), lambda f: f  # one seed alone may skip branches
+    if num_seeds > 1:
+        key, batch = jax.random.split(key, num_seeds), jax.vmap
+    program = jax.jit(batch(run)).lower(key).compile()
+
+    def earned(result: Any) -> float | None:
+        return None if judge is None else float(jax.jit(batch(judge))(result, key).mean())
+
+    return lambda: jax.block_until_ready(program(key)), earned
 
 
 def say(line: dict[str, Any]) -> None:

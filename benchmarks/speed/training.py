@@ -1,127 +1,229 @@
-"""How fast does PPO train, beside its peers and beside what no PPO can do without?
+"""How fast do agents train, beside their peers and beside what none can do without?
 
-    python -m benchmarks.speed.training --out FILE [--rejax PYTHON] [--rounds 5]
+    python -m venv peers && peers/bin/pip install '.[peers]'
+    python -m benchmarks.speed.training --out FILE --peers peers/bin/python [--purejaxrl DIR]
 
-Everything is measured in a process of its own, with the same network and settings, and all take
-turns round by round, so that whatever else the machine does hits them alike. Reported are medians:
+Every program runs in a process of its own, with the same network and settings, and all take turns
+round by round, so that whatever else the machine does hits them alike. Reported are medians:
 environment steps a second (of all seeds together), the ratio to each peer and to the floor pair by
-pair, seconds to compile with no cache, peak memory, and what the policy earns in the end: a fast
-learner that does not learn does not count.
+pair, seconds to compile with no cache, seconds from a cold process to the end of the first update
+with an empty cache and with what that left in it, peak memory, and what the policy earns in the
+end: a fast learner that does not learn does not count.
 """
 
 import argparse
-import json
+import dataclasses
 import os
-import subprocess
-import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import record
+from benchmarks.speed import table
+from benchmarks.speed.programs import PROGRAMS, Others, Peer, Places, command, first_update
+from rlax_pref import agents, plots
 
-PEERS = Path(__file__).parents[1] / "peers"
-COMMON = {"num_steps": 128, "num_epochs": 4, "num_minibatches": 4, "learning_rate": 2.5e-4}
-ROWS: dict[str, dict[str, Any]] = {
-    "4 environments": {"num_envs": 4, "num_seeds": 1, "env_steps": 500_000},
-    "64 environments": {"num_envs": 64, "num_seeds": 1, "env_steps": 1_000_000},
-    "1024 environments": {"num_envs": 1024, "num_seeds": 1, "env_steps": 2_000_000},
-    "16 seeds": {"num_envs": 4, "num_seeds": 16, "env_steps": 100_000},
+EPISODES = 64
+
+
+class Row(NamedTuple):
+    """What is trained, and for how long."""
+
+    agent: str
+    env: str
+    known_as: str  # among peers
+    env_steps: int
+    settings: Mapping[str, Any]
+    peers: tuple[str, ...] = ("rejax", "PureJaxRL")
+    num_seeds: int = 1
+    starts: bool = False  # whether the first update is measured, too
+
+
+PPO = {
+    "num_steps": 128,
+    "learning_rate": 2.5e-4,
+    "entropy_weight": 0.01,
+    "normalize_obs": False,
+    "normalize_reward": False,
+}
+DQN = {
+    "batch_size": 128,
+    "num_updates": 1,
+    "capacity": 10_000,
+    "warm_up": 2000,
+    "hidden": (120, 84),
+    "activation": "relu",
+    "learning_rate": 5e-4,
+    "max_grad_norm": float("inf"),
+    "target_rate": 1.0,
+    "target_period": 64.0,
+    "double": False,
+}
+SAC = {
+    "num_envs": 1,
+    "num_updates": 1,
+    "batch_size": 256,
+    "capacity": 10_000,
+    "warm_up": 256,
+    "target_rate": 0.02,
 }
 
 
-class Peer:
-    """A program in its own process, ready to take turns."""
-
-    def __init__(self, command: list[str]) -> None:
-        silent = {"JAX_ENABLE_COMPILATION_CACHE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | silent,
-        )
-        self.compile_seconds = self.hear()["compile_seconds"]
-        self.seconds: list[float] = []
-        self.peak_megabytes = 0.0
-
-    def hear(self) -> dict[str, Any]:
-        """What it says next.
-
-        Raises:
-          RuntimeError: it died.
-        """
-        line = cast(IO[str], self.process.stdout).readline()
-        if not line:
-            errors = cast(IO[str], self.process.stderr).read()
-            raise RuntimeError(f"{' '.join(map(str, self.process.args))} failed:\n{errors[-2000:]}")
-        return json.loads(line)
-
-    def turn(self) -> None:
-        """Has it train once."""
-        stdin = cast(IO[str], self.process.stdin)
-        stdin.write("\n")
-        stdin.flush()
-        line = self.hear()
-        self.seconds.append(line["seconds"])
-        self.peak_megabytes = line["peak_megabytes"]
-
-    def end(self) -> float:
-        """How good it became."""
-        cast(IO[str], self.process.stdin).close()
-        found = self.hear()["return"]
-        self.process.wait()
-        return found
+def _cartpole(num_envs: int, env_steps: int, rate: float = 2.5e-4, **more: Any) -> Row:
+    settings = PPO | {"num_envs": num_envs, "learning_rate": rate}
+    return Row("ppo", "cartpole", "CartPole-v1", env_steps, settings, **more)
 
 
-def measure(name: str, rejax: str | None, rounds: int) -> list[dict[str, Any]]:
+ROWS = {
+    "PPO, CartPole, 4 environments": _cartpole(4, 500_000, starts=True),
+    "PPO, CartPole, 64 environments": _cartpole(64, 1_000_000),
+    "PPO, CartPole, 1024 environments": _cartpole(1024, 2_000_000, 2.5e-3),
+    "PPO, CartPole, 16 seeds of 4": _cartpole(4, 100_000, num_seeds=16),
+    "DQN, CartPole, 8 environments": Row(
+        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, starts=True
+    ),
+    "SAC, Pendulum, 1 environment": Row(
+        "sac", "pendulum", "Pendulum-v1", 10_000, SAC, ("rejax",), starts=True
+    ),
+    "PPO, MinAtar Breakout, 64 environments": Row(
+        "ppo",
+        "gymnax/Breakout-MinAtar",
+        "Breakout-MinAtar",
+        500_000,
+        PPO | {"num_envs": 64, "num_minibatches": 8, "activation": "relu", "learning_rate": 2e-3},
+        starts=True,
+    ),
+    "PPO, brax ant, 128 environments": Row(
+        "ppo",
+        "brax/ant",
+        "brax/ant",
+        2**15,
+        PPO | {"num_envs": 128, "num_steps": 32, "normalize_obs": True, "entropy_weight": 0.0},
+        ("rejax", "brax"),
+    ),
+}
+
+
+def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
     """A line for each program."""
-    asked = COMMON | ROWS[name]
-    batch = asked["num_envs"] * asked["num_steps"]
-    asked["env_steps"] = asked["env_steps"] // batch * batch
-    ask = lambda **more: json.dumps(asked | more)
-    ours = str(PEERS / "ours_ppo.py")
-    commands = {
-        "rlax_pref": [sys.executable, ours, ask(what="agent")],
-        "floor": [sys.executable, ours, ask(what="floor")],
+    row = ROWS[name]
+    config = agents.config_from(row.agent, row.settings)
+    steps = row.env_steps // config.env_steps * config.env_steps
+    asked = {
+        "agent": row.agent,
+        "settings": dataclasses.asdict(config),
+        "env_steps": steps,
+        "num_seeds": row.num_seeds,
+        "episodes": EPISODES,
+        "first": False,
     }
-    if rejax:
-        commands["rejax"] = [rejax, str(PEERS / "rejax_ppo.py"), ask()]
-    peers = {who: Peer(command) for who, command in commands.items()}  # one after the other
+    # The end of the warm-up is one step earlier for some than for others.
+    first = {"first": True, "env_steps": getattr(config, "warm_up", -config.env_steps)}
+    first["env_steps"] += 2 * config.env_steps
+    peers, starts = {}, {}
+    for who in ("rlax_pref", "floor", *row.peers):
+        own = asked | {"env": row.known_as if who in row.peers else row.env}
+        start = command(who, own, places)
+        if start is None:
+            continue
+        try:
+            if row.starts and who != "floor":
+                starts[who] = _starts(command(who, own | first, places))
+            peers[who] = Peer(start)
+        except RuntimeError as error:
+            if who not in row.peers:
+                raise
+            print(f"{name}: without {who}, as {error}", flush=True)
+    others = Others(peer.process.pid for peer in peers.values())
     for turn in range(rounds + 1):
         for peer in peers.values():
             peer.turn()
         if not turn:  # the first turn warms up
             for peer in peers.values():
                 peer.seconds.clear()
+    busy = others.cores()
     lines = []
-    steps = asked["env_steps"] * asked["num_seeds"]
     for who, peer in peers.items():
         ratio = np.array(peer.seconds) / np.array(peers["rlax_pref"].seconds)
-        line = {
-            "row": name,
-            "program": who,
-            "env_steps_per_second": round(steps / float(np.median(peer.seconds))),
-            "rlax_pref_is_faster_by": round(float(np.median(ratio)), 3),
-            "compile_seconds": round(peer.compile_seconds, 2),
-            "peak_megabytes": round(peer.peak_megabytes),
-            "return": round(peer.end(), 1),
-            "rounds": rounds,
-            "load": os.getloadavg()[0],
-            **asked,
-            **record.where(),
-        }
-        print(
-            "{row:>18} {program:>10}: {env_steps_per_second:>9,} steps/s "
-            "(x{rlax_pref_is_faster_by}), {compile_seconds} s to compile, {peak_megabytes} MB, "
-            "return {return}".format(**line),
-            flush=True,
+        cold, cached = starts.get(who, (None, None))
+        earned = peer.end()
+        lines.append(
+            {
+                "row": name,
+                "program": who,
+                "env_steps_per_second": round(
+                    steps * row.num_seeds / float(np.median(peer.seconds))
+                ),
+                "rlax_pref_is_faster_by": round(float(np.median(ratio)), 3),
+                "compile_seconds": round(peer.compile_seconds, 2),
+                "first_update_seconds": cold,
+                "first_update_seconds_cached": cached,
+                "peak_megabytes": round(peer.peak_megabytes),
+                "return": None if earned is None else round(earned, 1),
+                "rounds": rounds,
+                "cores": os.cpu_count(),
+                "cores_busy_with_others": busy,
+                "env_steps": steps,
+                "num_seeds": row.num_seeds,
+                "settings": {k: v for k, v in row.settings.items() if v != float("inf")},
+                **record.where(),
+            }
         )
-        lines.append(line)
     return lines
+
+
+def _starts(command: list[str] | None) -> tuple[float, float]:
+    """Seconds to the first update, with an empty cache and with what that left in it."""
+    assert command is not None
+    with tempfile.TemporaryDirectory() as cache:
+        cold, cached = (round(first_update(command, cache), 2) for _ in range(2))
+    return cold, cached
+
+
+def run(names: list[str], places: Places, rounds: int, out: Path) -> list[dict[str, Any]]:
+    """Measures one row after the other; what was measured is kept if a later one fails."""
+    lines: list[dict[str, Any]] = []
+    for name in names:
+        lines += measure(name, places, rounds)
+        record.write_lines(out, lines)
+        print(table.full([line for line in lines if line["row"] == name]), flush=True)
+    return lines
+
+
+def draw(path: Path, lines: list[dict[str, Any]]) -> None:
+    """Draws how fast each program is beside this project's."""
+    groups: dict[str, dict[str, float]] = {}
+    for line in lines:
+        faster = 1.0 / line["rlax_pref_is_faster_by"]
+        groups.setdefault(line["row"].replace(", ", "\n"), {})[line["program"]] = faster
+    plots.bars(
+        path,
+        groups,
+        names=list(PROGRAMS),
+        ylabel="environment steps a second, rlax_pref = 1",
+        title="Training on the same settings; the floor is rollouts and gradients alone",
+    )
+
+
+def _interpreter(text: str) -> str:
+    if not (Path(text).is_file() and os.access(text, os.X_OK)):
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a Python interpreter: make one with "
+            f"`python -m venv peers && peers/bin/pip install '.[peers]'`"
+        )
+    return text
+
+
+def _purejaxrl(text: str) -> str:
+    if not (Path(text) / "purejaxrl" / "ppo.py").is_file():
+        raise argparse.ArgumentTypeError(
+            f"{text} has no purejaxrl/ppo.py: it must be a checkout of "
+            f"https://github.com/luchris429/purejaxrl"
+        )
+    return str(Path(text).resolve())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -129,11 +231,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rejax", metavar="PYTHON", help="an interpreter that has rejax")
+    parser.add_argument(
+        "--peers", metavar="PYTHON", type=_interpreter, help="an interpreter with the extra `peers`"
+    )
+    parser.add_argument(
+        "--purejaxrl", metavar="DIR", type=_purejaxrl, help="a checkout of PureJaxRL"
+    )
     record.run(
         parser,
-        lambda args: [line for row in args.rows for line in measure(row, args.rejax, args.rounds)],
+        lambda args: run(args.rows, Places(args.peers, args.purejaxrl), args.rounds, args.out),
         arguments,
+        draw=draw,
     )
 
 
