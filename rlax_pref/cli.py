@@ -1,6 +1,5 @@
 """The command line: `rlax-pref COMMAND`. JAX is imported only once it is known what to do."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -386,21 +385,13 @@ def _prepare(command: Any) -> None:
 
         compilation.enable_cache()
     if getattr(command, "devices", None):
-        import jax
+        from rlax_pref import machines
 
-        with contextlib.suppress(RuntimeError):  # it has looked already
-            jax.config.update("jax_num_cpu_devices", command.devices)
+        machines.split_cpu(command.devices)
     if getattr(command, "distributed", False):
-        import jax
+        from rlax_pref import machines
 
-        number = lambda name: int(os.environ[name]) if name in os.environ else None
-        try:
-            jax.distributed.initialize(
-                num_processes=number("JAX_NUM_PROCESSES"), process_id=number("JAX_PROCESS_ID")
-            )
-        except ValueError as error:
-            names = "JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
-            raise ValueError(f"--distributed: nothing here says who is who: set {names}") from error
+        machines.join()
 
 
 def main(args: Sequence[str] | None = None) -> int:
