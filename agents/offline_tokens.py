@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rlax_pref import advantages, policies, sampling, statistics, tokens, values
+from rlax_pref import advantages, policies, reading, statistics, tokens, values
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, Numeric, PyTree, TrainState
 
@@ -231,15 +231,15 @@ def make(env: Any, config: Config = BC(), data: Responses | None = None) -> Agen
         params: dict[str, PyTree], targets: Outputs, data: Data, key: Key
     ) -> tuple[Array, Metrics]:
         responses = data.responses
-        made = apply(params, responses)
-        log_prob, entropy = sampling.token_law(made["policy"], responses.response)
-        policy, critic = method.loss(config, Batch(data, log_prob, made, targets), key)
+        law = reading.law(nets["policy"], params["policy"], responses.prompt, responses.response)
+        made = apply(params, responses)  # of which only what a method reads is computed
+        policy, critic = method.loss(config, Batch(data, law.log_prob, made, targets), key)
         policy, critic = add_up(policy, responses.mask), add_up(critic, responses.mask)
         metrics = {
             "policy_loss": policy,
             "critic_loss": critic,
-            "entropy": statistics.masked_mean(entropy, responses.mask),
-            "nll": statistics.masked_mean(-log_prob, responses.mask),
+            "entropy": statistics.masked_mean(law.entropy, responses.mask),
+            "nll": statistics.masked_mean(-law.log_prob, responses.mask),
         }
         return policy + critic, metrics
 

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import metrics as reports
-from rlax_pref import policies, preferences, sampling, statistics
+from rlax_pref import policies, preferences, reading, statistics, tokens
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, PyTree, TrainState
+from rlax_pref.vocabulary import Law
 
 from . import responding, selecting
 from .configs.preferences import DPA, DPO, PREFERENCE_TOKENS, Loss, Reference, Selection
@@ -207,22 +208,34 @@ def make(
 
     def complete(
         params: PyTree, reference: PyTree, responses: Responses
-    ) -> tuple[policies.Completion, Array]:
-        """What losses look at, `[B, G]`, and logits, `[B, G, L, K]`."""
-        prompt, response, mask = responses.prompt, responses.response, responses.mask
-        logits = network.apply(params, prompt, response)
-        ref_logits = jax.lax.stop_gradient(network.apply(reference, prompt, response))
-        divergence: Any = jnp.zeros(mask.shape[:-1])
+    ) -> tuple[policies.Completion, Law]:
+        """What losses look at, `[B, G]`, and the laws of the tokens, `[B, G, L]`."""
+        reference = jax.lax.stop_gradient(reference)
+        law = reading.law(network, params, responses.prompt, responses.response)
+        anchor = reading.law(network, reference, responses.prompt, responses.response)
+        divergence: Any = jnp.zeros(responses.mask.shape[:-1])
         if config.loss in ("tdpo1", "tdpo2"):
-            divergence = policies.sequential_divergence(
-                logits, ref_logits, mask, config.risk, level=config.risk_level
+            each = reading.compare(
+                risk, network, params, reference, responses.prompt, responses.response
             )
-        log_prob, ref_log_prob = (sampling.token_law(x, response)[0] for x in (logits, ref_logits))
-        return policies.completion(log_prob, ref_log_prob, mask, divergence), logits
+            divergence = tokens.response_sum(each, responses.mask)
+        made = policies.completion(law.log_prob, anchor.log_prob, responses.mask, divergence)
+        return made, law
+
+    def risk(logits: Array, ref_logits: Array) -> Array:
+        """What the policy lost at each token, `[..., K]` -> `[...]`: each is a response of one."""
+        one = jnp.ones((*logits.shape[:-1], 1))
+        return policies.sequential_divergence(
+            logits[..., None, :],
+            ref_logits[..., None, :],
+            one,
+            config.risk,
+            level=config.risk_level,
+        )
 
     def loss(params: PyTree, reference: PyTree, data: Data, key: Key) -> tuple[Array, Metrics]:
         responses = data.responses
-        made, logits = complete(params, reference, responses)
+        made, law = complete(params, reference, responses)
         mismatched = elsewhere = jnp.zeros(made.log_prob.shape)
         if config.loss in ("kto", "mapl"):
             moved = jax.tree.map(lambda x: jnp.roll(x, 1, axis=0), responses)
@@ -244,9 +257,7 @@ def make(
         report = reports.pairs(
             chosen.log_prob, rejected.log_prob, chosen.log_ratio, rejected.log_ratio, config.beta
         )
-        report |= reports.pair_tokens(
-            *_pair(data, logits), *_pair(data, responses.response), *_pair(data, responses.mask)
-        )
+        report |= reports.pair_tokens(*_pair(data, law), *_pair(data, responses.mask))
         return total, report | {"loss": total, "kl": -made.log_ratio.mean()}
 
     def judge(learner: Learner, key: Key) -> Metrics:

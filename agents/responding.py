@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rlax_pref import networks, sampling, tokens
+from rlax_pref import networks, reading, sampling, tokens
 from rlax_pref.names import lookup
 from rlax_pref.types import Array, Key, Metrics, Numeric, Policy, PyTree
 
@@ -51,6 +51,8 @@ def network(env: Any, config: Config, num_outputs: int) -> networks.TokenNetwork
             width=config.width,
             num_layers=config.num_layers,
             num_heads=config.num_heads,
+            dtype=config.dtype,
+            remat=config.remat,
         )
 
     def table() -> networks.TokenNetwork:
@@ -127,8 +129,8 @@ def warm_up(
     adam = optimizer(config)
 
     def loss(params: PyTree, prompt: Array, response: Array, mask: Array) -> Array:
-        log_prob, _ = sampling.log_prob(network, params, prompt, response)
-        return tokens.aggregate(-log_prob, mask)
+        law = reading.law(network, params, prompt, response)
+        return tokens.aggregate(-law.log_prob, mask)
 
     def step(carry: tuple[PyTree, Any], key: Key) -> tuple[tuple[PyTree, Any], Array]:
         params, state = carry
@@ -181,8 +183,8 @@ def policy(env: Any, network: networks.TokenNetwork, params: PyTree) -> Policy:
 
     def act(time: Array, obs: Array, key: Key) -> tuple[Array, Array]:
         prompt, response = obs[: env.prompt_length], obs[env.prompt_length :]
-        output = network.apply(params, prompt, response)
-        return time + 1, jnp.argmax(output[time, : env.num_tokens], -1).astype(jnp.int32)
+        _, output = network.start(params, prompt, response, time)
+        return time + 1, jnp.argmax(output[: env.num_tokens], -1).astype(jnp.int32)
 
     return Policy(lambda key: jnp.zeros((), jnp.int32), act)
 

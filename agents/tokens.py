@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rlax_pref import advantages, policies, rewards, sampling, statistics, tokens, values
+from rlax_pref import advantages, policies, reading, rewards, sampling, statistics, tokens, values
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, Numeric, PyTree, TrainState
+from rlax_pref.vocabulary import Law
 
 from . import preference_tokens, responding
 from .configs.preferences import DPO
@@ -174,9 +175,8 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
         prompt = jnp.repeat(prompt[:, None], num, axis=1)
         return responding.respond(env, network, params, prompt, key, config.temperature)
 
-    def evaluate(params: PyTree, responses: Responses) -> tuple[Array, Array]:
-        """Log-probability and entropy of each token."""
-        return sampling.log_prob(
+    def evaluate(params: PyTree, responses: Responses) -> Law:
+        return reading.law(
             network, params, responses.prompt, responses.response, config.temperature
         )
 
@@ -185,13 +185,13 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
         mask, reference = responses.mask, responses.log_prob
         anchored = config.objective in ("apa", "a_star_po") or config.baseline == "process"
         if anchored or config.dpo_steps or config.kl != "none":
-            reference, _ = evaluate(learner.reference, responses)
+            reference = evaluate(learner.reference, responses).log_prob
         reward = jnp.where(tokens.last_token(mask), responses.reward[..., None], 0.0)
         if config.kl != "none" and config.kl_in == "reward":
             divergence = policies.kl(responses.log_prob, reference, config.kl)
             reward = reward - jnp.where(mask, config.kl_weight * divergence, 0.0)
         if config.dpo_steps:
-            taught, _ = evaluate(learner.taught, responses)
+            taught = evaluate(learner.taught, responses).log_prob
             reward += rewards.rto(
                 taught - reference,
                 responses.log_prob - reference,
@@ -213,7 +213,7 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
                 critic_lambda=config.critic_lambda,
             )
         elif config.baseline == "process":  # as it was before these responses
-            judged, _ = evaluate(learner.params["process"], responses)
+            judged = evaluate(learner.params["process"], responses).log_prob
             process = rewards.process_reward(judged - reference, mask)
             total = tokens.response_sum(reward, mask)
             advantage = advantages.prime(total, process, mask, whiten=False)
@@ -264,7 +264,8 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
 
     def loss(params: dict[str, PyTree], batch: Batch) -> tuple[Array, Metrics]:
         responses, learned = batch.responses, batch.learned
-        log_prob, entropy = evaluate(params["policy"], responses)
+        law = evaluate(params["policy"], responses)
+        log_prob = law.log_prob
         policy = OBJECTIVES[config.objective](config, log_prob, batch)
         if policy.ndim == learned.ndim:
             # A mean over responses is one over those kept: what the others add is 0.
@@ -272,7 +273,7 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
             policy = add_up(policy, learned) / jnp.maximum(share, 1e-6)
         else:
             policy = statistics.masked_mean(policy, batch.keep)
-        entropy = statistics.masked_mean(entropy, responses.mask)
+        entropy = statistics.masked_mean(law.entropy, responses.mask)
         total = policy - config.entropy_weight * entropy
         metrics = {"policy_loss": policy, "entropy": entropy}
         if config.kl != "none":
@@ -288,7 +289,7 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
             metrics["value_loss"] = 0.5 * add_up(jnp.square(v - batch.target), responses.mask)
             total += metrics["value_loss"]
         if "process" in params:
-            judged, _ = evaluate(params["process"], responses)
+            judged = evaluate(params["process"], responses).log_prob
             metrics["process_loss"] = rewards.process_loss(
                 judged - batch.reference,
                 responses.mask,

@@ -15,11 +15,11 @@ Each folder answers one question, and its contents page lists the methods:
 
 What they share: `types`, `networks`, `statistics`, `recurrences`, `tabular` (finite processes,
 solved exactly) and `checkpoints`; of experience, `buffers`, `priorities`, `transitions`, `goals`,
-`histograms` and `gradients`; of responses, `tokens` (under a mask), `sampling` and `vocabulary` (of
-large ones, in little memory); of chains of noise, `denoising`. What makes a program of it:
-`quickstart` (from choices to a trained policy, a good place to start reading), `cli`, `plots`,
-`index`, `names` and `compilation`. Nothing is imported before it is used, so `import rlax_pref`
-costs nothing.
+`histograms` and `gradients`; of responses, `tokens` (under a mask), `sampling`, `reading` and
+`vocabulary` (of large ones, in little memory); of chains of noise, `denoising`. What makes a
+program of it: `quickstart` (from choices to a trained policy, a good place to start reading),
+`cli`, `plots`, `index`, `names` and `compilation`. Nothing is imported before it is used, so
+`import rlax_pref` costs nothing.
 """
 
 import importlib
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         policies,
         preferences,
         priorities,
+        reading,
         recurrences,
         rewards,
         sampling,
@@ -76,6 +77,7 @@ __all__ = [
     "policies",
     "preferences",
     "priorities",
+    "reading",
     "recurrences",
     "rewards",
     "sampling",

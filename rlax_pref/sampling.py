@@ -12,7 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from rlax_pref import vocabulary
+from rlax_pref import reading
 from rlax_pref.networks import TokenNetwork
 from rlax_pref.types import Array, Key, Numeric, PyTree
 
@@ -28,58 +28,6 @@ class Responses(NamedTuple):
     log_prob: Array  # float32, of the token at the sampling temperature; 0 where not live
     entropy: Array  # float32, of the law the token is from, in nats; 0 where not live
     live: Array  # bool, tokens of the response, given ones included: what a score reads
-
-
-def token_law(output: Array, token: Array, temperature: Numeric = 1.0) -> tuple[Array, Array]:
-    """Log-probability and entropy at a temperature.
-
-        p = softmax(output / temperature)
-
-    Args:
-      output: `[..., K]` logits.
-      token: `[...]` int.
-      temperature: > 0, or 0 for the law that always takes the largest logit, whose tokens have
-        log-probability and entropy 0 here. A scalar, or `[...]`.
-
-    Returns:
-      `log p(token)` and `-sum p log p`, both `[...]` float32. Gradients flow.
-    """
-    temperature = jnp.asarray(temperature, jnp.float32)
-    chance = temperature > 0
-    scale = jnp.where(chance, temperature, 1.0)[..., None]
-    log_probs = jax.nn.log_softmax(output.astype(jnp.float32) / scale, axis=-1)
-    log_prob = jnp.take_along_axis(log_probs, token[..., None], axis=-1, mode="clip")[..., 0]
-    entropy = -(jnp.exp(log_probs) * log_probs).sum(-1)
-    return jnp.where(chance, log_prob, 0.0), jnp.where(chance, entropy, 0.0)
-
-
-def log_prob(
-    network: TokenNetwork,
-    params: PyTree,
-    prompt: Array,
-    response: Array,
-    temperature: Numeric = 1.0,
-) -> tuple[Array, Array]:
-    """Log-probability of each token of given responses, and the entropy of the law it is from.
-
-    Logits of a large vocabulary are made a chunk at a time; see `vocabulary`.
-
-    Args:
-      network: whose outputs are logits.
-      params: its parameters.
-      prompt: `[..., Lp]` int symbols.
-      response: `[..., L]` int tokens. What stands after the end changes nothing before it.
-      temperature: that the responses were sampled at; see `token_law`.
-
-    Returns:
-      Both `[..., L]` float32, not masked. Gradients flow.
-    """
-    if network.features is not None and network.head is not None:
-        head = network.head(params)
-        if head.bias.shape[0] >= vocabulary.LARGE:
-            features = network.features(params, prompt, response)
-            return vocabulary.token_law(features, head, response, temperature)
-    return token_law(network.apply(params, prompt, response), response, temperature)
 
 
 def sample(
@@ -178,12 +126,12 @@ def _write(
         live = going & now.allowed
         token = jnp.where(now.given, now.token, _draw(now.key, output, temperature))
         token = jnp.where(live, token, _fill(stop))
-        log_prob, entropy = token_law(output, token, temperature)
+        law = reading.token_law(output, token, temperature)
         chosen = Responses(
             response=token,
             mask=live & ~now.given,
-            log_prob=jnp.where(live, log_prob, 0.0),
-            entropy=jnp.where(live, entropy, 0.0),
+            log_prob=jnp.where(live, law.log_prob, 0.0),
+            entropy=jnp.where(live, law.entropy, 0.0),
             live=live,
         )
         return live if stop is None else live & (token != stop), chosen

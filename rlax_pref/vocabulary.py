@@ -8,7 +8,7 @@ chunk of the vocabulary at a time, summed up as they come, and made once more fo
 plain formulas to rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +29,15 @@ class Head(NamedTuple):
     bias: Array  # [V]
 
 
+class Law(NamedTuple):
+    """A token and the law that it is from. All `[...]`."""
+
+    log_prob: Array  # float32, of the token
+    entropy: Array  # float32, in nats
+    likeliest: Array  # bool, no token is likelier; of equals the first is
+    mean_output: Array  # float32, of the logits, of which only changes mean something; detached
+
+
 def token_law(
     features: Array,
     head: Head,
@@ -37,21 +46,21 @@ def token_law(
     *,
     rows: int = 1024,
     columns: int = 4096,
-) -> tuple[Array, Array]:
-    """Log-probability of a token and entropy of its law, as of `sampling.token_law`.
+) -> Law:
+    """Log-probability of a token and entropy of its law, as of `reading.token_law`.
 
         p = softmax((features @ kernel + bias) / temperature)
 
     Args:
       features: `[..., D]`.
       head: of V tokens.
-      token: `[...]` int, in [0, V).
+      token: `[...]` int, kept within [0, V).
       temperature: >= 0, 0 for the law that always takes the largest logit; a scalar, or `[...]`.
       rows: of features in a block.
       columns: tokens in a chunk of the vocabulary.
 
     Returns:
-      `log p(token)` and `-sum p log p`, both `[...]` float32. Gradients flow to features, head and
+      `Law` of `[...]`. Gradients of `log p(token)` and `-sum p log p` flow to features, head and
       temperature. Forward mode is not there.
 
     Raises:
@@ -61,11 +70,14 @@ def token_law(
     temperature = jnp.asarray(temperature, jnp.float32)
     chance, shape = temperature > 0, token.shape
     inverse = jnp.broadcast_to(1.0 / jnp.where(chance, temperature, 1.0), shape)
+    token = jnp.clip(token, 0, head.bias.shape[0] - 1)
     flat = features.reshape(-1, features.shape[-1])
-    log_prob, entropy = _law(flat, head, token.reshape(-1), inverse.reshape(-1), rows, columns)
-    return (
-        jnp.where(chance, log_prob.reshape(shape), 0.0),
-        jnp.where(chance, entropy.reshape(shape), 0.0),
+    found = _law(flat, head, token.reshape(-1), inverse.reshape(-1), rows, columns)
+    log_prob, entropy, likeliest = (x.reshape(shape) for x in found)
+    kernel, bias = (x.mean(-1, dtype=jnp.float32) for x in head)
+    mean_output = jax.lax.stop_gradient(features.astype(jnp.float32) @ kernel + bias)
+    return Law(
+        jnp.where(chance, log_prob, 0.0), jnp.where(chance, entropy, 0.0), likeliest, mean_output
     )
 
 
@@ -105,6 +117,53 @@ def kl(
     return _kl(flat(features), head, anchor, rows, columns).reshape(shape)
 
 
+def over_rows(
+    function: Callable[..., Array],
+    features: Sequence[Array],
+    heads: Sequence[Head],
+    *,
+    numbers: int = 2**22,
+) -> Array:
+    """Any function of whole laws, of a few rows at a time: what needs a vocabulary in order.
+
+    Logits are made once more for the gradient. `token_law` and `kl` are faster where they serve.
+
+    Args:
+      function: of logits `[R, V]`, one for each head, to `[R]`; each row by itself.
+      features: `[..., D]` each, one for each head.
+      heads: of V tokens each.
+      numbers: logits that a head makes at once.
+
+    Returns:
+      `[...]`. Gradients flow to features and heads.
+
+    Raises:
+      AssertionError: while tracing, if the shapes do not fit.
+    """
+    shape = features[0].shape[:-1]
+    for x, head in zip(features, heads, strict=True):
+        _assert_fits("over_rows", x, head, jax.ShapeDtypeStruct(shape, jnp.int32))
+    types = [head.kernel.dtype for head in heads]
+    exact = [jax.tree.map(lambda x: x.astype(jnp.float32), head) for head in heads]  # to sum up in
+
+    @jax.checkpoint
+    def block(heads: list[Head], given: tuple[Array, ...]) -> Array:
+        rounded = [Head(x.kernel.astype(t), x.bias) for x, t in zip(heads, types, strict=True)]
+        return function(*[logits(x, head) for x, head in zip(given, rounded, strict=True)])
+
+    flat = tuple(x.reshape(-1, x.shape[-1]) for x in features)
+    rows = max(1, numbers // heads[0].bias.shape[0])
+    _, found = _over_blocks(lambda _, given: (None, block(exact, given)), None, flat, rows)
+    return found.reshape(shape)
+
+
+def logits(features: Array, head: Head) -> Array:
+    """`[..., V]` float32, all at once."""
+    bias = head.bias.astype(jnp.float32)
+    made = jnp.matmul(features, head.kernel, preferred_element_type=jnp.float32)
+    return made + jnp.expand_dims(bias, range(made.ndim - 1))
+
+
 # Log-probabilities and entropies ------------------------------------------------------------
 
 
@@ -133,32 +192,39 @@ def _take_in(sums: _Sums, logits: Array, numbers: Numeric) -> _Sums:
 @partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def _law(
     x: Array, head: Head, token: Array, inverse: Array, rows: int, columns: int
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
+    """Log-probability, entropy and whether no token is likelier."""
     return _law_forward(x, head, token, inverse, rows, columns)[0]
 
 
 def _law_forward(
     x: Array, head: Head, token: Array, inverse: Array, rows: int, columns: int
-) -> tuple[tuple[Array, Array], Any]:
+) -> tuple[tuple[Array, Array, Array], Any]:
     def block(_: None, given: tuple[Array, Array, Array]) -> tuple[None, Any]:
         x, token, inverse = given
 
         def chunk(start: Array, index: Array, part: Head, carry: Any) -> Any:
-            sums, picked = carry
+            sums, picked, before = carry
             logits = _logits(x, part, inverse, index >= start)
-            at = index[None] == token[:, None]
-            picked = picked + jnp.where(at & (index >= start)[None], logits, 0.0).sum(-1)
-            return _take_in(sums, logits, logits), picked
+            age = index[None] - token[:, None]
+            picked = jnp.maximum(picked, jnp.where(age == 0, logits, -jnp.inf).max(-1))
+            before = jnp.maximum(before, jnp.where(age < 0, logits, -jnp.inf).max(-1))
+            return _take_in(sums, logits, logits), picked, before
 
-        sums, picked = _over_chunks(head, columns, chunk, (_nothing(x.shape[0]), 0.0 * inverse))
+        nothing = _nothing(x.shape[0])
+        begin = (nothing, nothing.top, nothing.top)
+        sums, picked, before = _over_chunks(head, columns, chunk, begin)
         log_total = sums.top + jnp.log(sums.total)
-        return None, (picked - log_total, log_total - sums.first / sums.total, log_total)
+        likeliest = (picked >= sums.top) & (picked > before)
+        entropy = log_total - sums.first / sums.total
+        return None, (picked - log_total, entropy, likeliest, log_total)
 
-    log_prob, entropy, log_total = _over_blocks(block, None, (x, token, inverse), rows)[1]
-    return (log_prob, entropy), (x, head, token, inverse, entropy, log_total)
+    found = _over_blocks(block, None, (x, token, inverse), rows)[1]
+    log_prob, entropy, likeliest, log_total = found
+    return (log_prob, entropy, likeliest), (x, head, token, inverse, entropy, log_total)
 
 
-def _law_backward(rows: int, columns: int, kept: Any, grads: tuple[Array, Array]) -> Any:
+def _law_backward(rows: int, columns: int, kept: Any, grads: tuple[Array, Array, Any]) -> Any:
     x, head, token, inverse, entropy, log_total = kept
 
     def block(total: Head, given: Any) -> tuple[Head, Any]:
@@ -180,7 +246,7 @@ def _law_backward(rows: int, columns: int, kept: Any, grads: tuple[Array, Array]
         total, of_x, of_inverse = _over_chunks(head, columns, chunk, start)
         return total, (of_x, of_inverse)
 
-    given = (x, token, inverse, entropy, log_total, *grads)
+    given = (x, token, inverse, entropy, log_total, *grads[:2])
     total, (of_x, of_inverse) = _over_blocks(block, _zeros(head), given, rows)
     return of_x.astype(x.dtype), _like(total, head), None, of_inverse
 
@@ -254,9 +320,7 @@ _kl.defvjp(_kl_forward, _kl_backward)
 
 def _logits(x: Array, part: Head, inverse: Array, there: Array) -> Array:
     """`[R, C]` of a chunk; -inf where they were counted before."""
-    logits = jnp.matmul(x, part.kernel, preferred_element_type=jnp.float32)
-    logits = (logits + part.bias.astype(jnp.float32)[None]) * inverse[:, None]
-    return jnp.where(there[None], logits, -jnp.inf)
+    return jnp.where(there[None], logits(x, part) * inverse[:, None], -jnp.inf)
 
 
 def _pull(
@@ -264,14 +328,15 @@ def _pull(
 ) -> tuple[Head, Array]:
     """Adds a chunk's gradient to the head's, and makes that of the features."""
     slope = jnp.where((index >= start)[None], slope, 0.0)
+    rounded = slope.astype(part.kernel.dtype)
     add = lambda x, more, axis: jax.lax.dynamic_update_slice_in_dim(
         x,
         jax.lax.dynamic_slice_in_dim(x, index[0], index.shape[0], axis) + more,
         index[0],
         axis,
     )
-    of_kernel = jnp.matmul(x.T, slope, preferred_element_type=jnp.float32)
-    of_x = jnp.matmul(slope, part.kernel.T, preferred_element_type=jnp.float32)
+    of_kernel = jnp.matmul(x.T, rounded, preferred_element_type=jnp.float32)
+    of_x = jnp.matmul(rounded, part.kernel.T, preferred_element_type=jnp.float32)
     return Head(add(total.kernel, of_kernel, 1), add(total.bias, slope.sum(0), 0)), of_x
 
 

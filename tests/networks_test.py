@@ -177,6 +177,80 @@ def test_gradients_reach_every_parameter_of_a_transformer():
         assert np.isfinite(leaf).all() and np.any(leaf != 0)
 
 
+def spoken_by(**kind):
+    """Outputs, and gradients of their squares, of one set of parameters."""
+    network = networks.transformer(SYMBOLS, TOKENS, 2, LENGTH, width=8, num_heads=2, **kind)
+
+    @jax.jit
+    def run(key):
+        params = jax.tree.map(lambda x: x + 0.1, network.init(key))
+        total = lambda params: jnp.square(network.apply(params, PROMPT, RESPONSE)).sum()
+        return network.apply(params, PROMPT, RESPONSE), jax.grad(total)(params)
+
+    return run(KEY)
+
+
+def test_a_transformer_may_forget_what_it_can_make_again():
+    """Values and gradients are the same, and less is kept for the gradient."""
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+        spoken_by(remat=True),
+        spoken_by(),
+    )
+
+    def kept(remat):
+        network = networks.transformer(SYMBOLS, TOKENS, 2, 64, width=8, num_heads=2, remat=remat)
+        total = lambda params: network.apply(params, PROMPT[0, :1], jnp.zeros((1, 64), int)).sum()
+        pull = jax.eval_shape(lambda p: jax.vjp(total, p)[1], jax.eval_shape(network.init, KEY))
+        return sum(x.size for x in jax.tree.leaves(pull))
+
+    assert kept(True) < kept(False) / 10
+
+
+def test_half_precision_computes_in_halves_and_counts_in_full():
+    output, grads = spoken_by(dtype="bfloat16")
+    expected, slopes = spoken_by()
+    assert output.dtype == jnp.float32
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(grads))
+    assert 0 < np.abs(output - expected).max() < 0.03 * np.abs(expected).max()
+    flat = lambda tree: np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+    assert np.linalg.norm(flat(grads) - flat(slopes)) < 0.03 * np.linalg.norm(flat(slopes))
+
+
+def test_statistics_of_half_precision_are_float32():
+    """Sums, powers of e and roots; products of matrices and the memory of tokens are halves."""
+    network = networks.transformer(
+        SYMBOLS, TOKENS, 2, LENGTH, width=8, num_heads=2, dtype="bfloat16"
+    )
+    params = jax.eval_shape(network.init, KEY)
+    memory, output = jax.eval_shape(network.start, params, PROMPT)
+    assert {x.dtype for x in (*memory.keys, *memory.values)} == {jnp.dtype("bfloat16")}
+    assert output.dtype == jnp.float32
+    text = jax.jit(network.apply).lower(params, PROMPT, RESPONSE).as_text()
+    full = ("exponential", "reduce", "rsqrt")
+    lines = [x for x in text.splitlines() if any(f"stablehlo.{name}" in x for name in full)]
+    assert len(lines) > 6 and not any("bf16" in line for line in lines)
+    products = [x for x in text.splitlines() if "stablehlo.dot_general" in x]
+    assert len(products) > 6 and all("bf16" in line for line in products)
+
+
+def test_a_perceptron_in_half_precision():
+    full, half = (
+        networks.value((16,), layer_norm=True),
+        networks.value((16,), layer_norm=True, dtype="bfloat16"),
+    )
+    params = full.init(KEY, OBS)
+    found, expected = half.apply(params, OBS), full.apply(params, OBS)
+    assert found.dtype == jnp.float32
+    assert 0 < np.abs(found - expected).max() < 0.05
+    law, v = networks.actor_critic(Discrete(3), (8,), dtype="bfloat16").apply(
+        networks.actor_critic(Discrete(3), (8,)).init(KEY, OBS), OBS
+    )
+    assert law.logits.dtype == v.dtype == jnp.float32
+    with pytest.raises(ValueError, match="mlp: dtype='int8' must be one of float32"):
+        networks.mlp((8,), 1, dtype="int8")
+
+
 def test_a_new_network_hardly_prefers_anything():
     for network in TOKEN_NETWORKS.values():
         logits = jax.jit(lambda n=network: n.apply(n.init(KEY), PROMPT, RESPONSE))()
@@ -196,6 +270,8 @@ def test_a_table_is_read_where_it_says():
 def test_token_networks_say_what_is_wrong():
     with pytest.raises(ValueError, match="width=10 must be a multiple of num_heads=4"):
         networks.transformer(3, 3, 1, 2, width=10)
+    with pytest.raises(ValueError, match="transformer: dtype='half' must be one of float32"):
+        networks.transformer(3, 3, 1, 2, dtype="half")
     for name, network in TOKEN_NETWORKS.items():
         with pytest.raises(AssertionError, match="response must have at most max_length"):
             network.apply(network.init(KEY), PROMPT, jnp.zeros((2, 3, LENGTH + 1), int)), name

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlax_pref import networks, sampling, tokens
+from rlax_pref import networks, reading, sampling, tokens
 from rlax_pref.envs import token_lock
 
 KEY = jax.random.key(0)
@@ -42,9 +42,9 @@ class Speaker:
 
         self._sample = jax.jit(sample)
         self.log_prob = jax.jit(
-            lambda response, temperature: sampling.log_prob(
+            lambda response, temperature: reading.law(
                 network, self.params, PROMPT, response, temperature
-            )
+            )[:2]
         )
 
     def sample(self, key=KEY, temperature=1.0, prefix=None, num_kept=None, limit=None):
@@ -123,7 +123,7 @@ def test_frequencies_are_the_probabilities():
     )
     every = jnp.stack(jnp.meshgrid(*[jnp.arange(TOKENS)] * length, indexing="ij"), -1)
     every = every.reshape(-1, length)
-    log_prob, _ = sampling.log_prob(network, params, prompt[: len(every)], every, temperature)
+    log_prob = reading.law(network, params, prompt[: len(every)], every, temperature).log_prob
     expected = np.exp(tokens.response_sum(log_prob, jnp.ones_like(every)))
     np.testing.assert_allclose(expected.sum(), 1, rtol=1e-5)
     index = (found.response * jnp.array([TOKENS, 1])).sum(-1)
@@ -133,15 +133,18 @@ def test_frequencies_are_the_probabilities():
 
 def test_token_law_by_hand():
     output = jnp.log(jnp.array([0.5, 0.25, 0.25]))
-    log_prob, entropy = sampling.token_law(output, jnp.int32(1))
-    np.testing.assert_allclose([log_prob, entropy], np.log([0.25, 2**1.5]), rtol=1e-6)
-    log_prob, _ = sampling.token_law(output, jnp.int32(0), 0.5)  # squares: 4 : 1 : 1
-    np.testing.assert_allclose(log_prob, np.log(2 / 3), rtol=1e-6)
-    batch = jax.jit(jax.vmap(sampling.token_law))(
+    law = reading.token_law(output, jnp.int32(1))
+    np.testing.assert_allclose(law[:2], np.log([0.25, 2**1.5]), rtol=1e-6)
+    assert not law.likeliest
+    np.testing.assert_allclose(law.mean_output, np.log(0.5 * 0.25 * 0.25) / 3, rtol=1e-6)
+    law = reading.token_law(output, jnp.int32(0), 0.5)  # squares: 4 : 1 : 1
+    np.testing.assert_allclose(law.log_prob, np.log(2 / 3), rtol=1e-6)
+    assert law.likeliest
+    batch = jax.jit(jax.vmap(reading.token_law))(
         jnp.stack([output, output]), jnp.array([1, 0]), jnp.array([1.0, 0.5])
     )
     np.testing.assert_allclose(batch[0], np.log([0.25, 2 / 3]), rtol=1e-6)
-    grad = jax.grad(lambda output: sampling.token_law(output, jnp.int32(1))[0])(output)
+    grad = jax.grad(lambda output: reading.token_law(output, jnp.int32(1)).log_prob)(output)
     np.testing.assert_allclose(grad, [-0.5, 0.75, -0.25], rtol=1e-6)
 
 

@@ -1,5 +1,6 @@
 """Laws over large vocabularies: the plain formulas, chunk by chunk, in little memory."""
 
+import os
 from functools import partial
 
 import jax
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.extend.core import jaxprs_in_params
+from jax.interpreters import partial_eval as pe
 
-from rlax_pref import networks, sampling, vocabulary
+from rlax_pref import agents, envs, networks, policies, reading, vocabulary
+from rlax_pref.policies._tdpo import RISKS
 from rlax_pref.vocabulary import Head
 
 N, D, V = 13, 5, 37
@@ -24,22 +28,20 @@ WEIGHT = jax.random.normal(KEYS[7], (2, N))
 SIZES = [(4, 8), (13, 37), (1, 1), (100, 100), (5, 36)]
 
 
-def logits(x, head):
-    return x @ head.kernel + head.bias[None]
-
-
 def plain_law(x, head, temperature):
-    return sampling.token_law(logits(x, head), TOKEN, temperature)
+    return reading.token_law(vocabulary.logits(x, head), TOKEN, temperature)
 
 
 def plain_kl(x, head):
-    log_p, log_q = (jax.nn.log_softmax(z) for z in (logits(x, head), logits(Y, ANCHOR)))
+    log_p, log_q = (
+        jax.nn.log_softmax(z) for z in (vocabulary.logits(x, head), vocabulary.logits(Y, ANCHOR))
+    )
     return (jnp.exp(log_p) * (log_p - log_q)).sum(-1)
 
 
 def weighed(function, *args):
-    log_prob, entropy = function(*args)
-    return (WEIGHT[0] * log_prob + WEIGHT[1] * entropy).sum()
+    law = function(*args)
+    return (WEIGHT[0] * law.log_prob + WEIGHT[1] * law.entropy).sum()
 
 
 def assert_close(a, b, scale=1.0):
@@ -72,14 +74,14 @@ def test_divergence_and_gradients_are_the_plain_ones(rows, columns):
 def test_against_float64(seed, size):
     """At ordinary and extreme logits."""
     x = size * np.random.default_rng(seed).normal(size=(N, D)).astype(np.float32)
-    log_prob, entropy = law(jnp.asarray(x))
-    z = np.asarray(logits(x, HEAD), np.float64)
+    found = law(jnp.asarray(x))
+    z = np.asarray(vocabulary.logits(x, HEAD), np.float64)
     log_p = z - z.max(-1, keepdims=True)
     log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
     expected = log_p[np.arange(N), TOKEN]
-    np.testing.assert_allclose(log_prob, expected, rtol=1e-5, atol=2e-5 * size)
+    np.testing.assert_allclose(found.log_prob, expected, rtol=1e-5, atol=2e-5 * size)
     expected = -(np.exp(log_p) * log_p).sum(-1)
-    np.testing.assert_allclose(entropy, expected, rtol=1e-3, atol=2e-6 * size + 1e-5)
+    np.testing.assert_allclose(found.entropy, expected, rtol=1e-3, atol=2e-6 * size + 1e-5)
 
 
 law = jax.jit(lambda x: vocabulary.token_law(x, HEAD, TOKEN, rows=4, columns=8))
@@ -105,14 +107,14 @@ def test_vmap_and_any_leading_axes():
     whole = vocabulary.token_law(x, HEAD, token, rows=4, columns=8)
     each = jax.vmap(lambda x, token: vocabulary.token_law(x, HEAD, token, rows=4, columns=8))
     assert_close(whole, each(x, token))
-    assert whole[0].shape == (3, 4)
+    assert whole.log_prob.shape == (3, 4)
 
 
 def test_half_precision_features_are_summed_in_full():
-    found, _ = vocabulary.token_law(X.astype(jnp.bfloat16), HEAD, TOKEN, rows=4, columns=8)
+    found = vocabulary.token_law(X.astype(jnp.bfloat16), HEAD, TOKEN, rows=4, columns=8).log_prob
     assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, plain_law(X, HEAD, 1.0)[0], atol=0.1)
-    gradient = jax.grad(lambda x: vocabulary.token_law(x, HEAD, TOKEN)[0].sum())
+    np.testing.assert_allclose(found, plain_law(X, HEAD, 1.0).log_prob, atol=0.1)
+    gradient = jax.grad(lambda x: vocabulary.token_law(x, HEAD, TOKEN).log_prob.sum())
     assert gradient(X.astype(jnp.bfloat16)).dtype == jnp.bfloat16
 
 
@@ -123,11 +125,11 @@ def test_memory_does_not_grow_with_the_vocabulary():
     head = Head(jnp.zeros((width, size)), jnp.zeros(size))
 
     def scratch(function):
-        loss = lambda x, head: sum(part.sum() for part in function(x, head))
+        loss = lambda x, head: sum(part.sum() for part in function(x, head)[:2])
         program = jax.jit(jax.grad(loss, (0, 1))).lower(x, head).compile()
         return program.memory_analysis().temp_size_in_bytes
 
-    plain = scratch(lambda x, head: sampling.token_law(logits(x, head), token))
+    plain = scratch(lambda x, h: reading.token_law(vocabulary.logits(x, h), token))
     chunked = scratch(lambda x, h: vocabulary.token_law(x, h, token, rows=128, columns=512))
     assert chunked < plain / 10
 
@@ -141,15 +143,113 @@ def test_messages():
         vocabulary.kl(X, HEAD, Y, jax.tree.map(lambda x: x[..., :-1], ANCHOR))
 
 
-def test_a_policy_with_a_large_vocabulary_never_makes_all_logits(monkeypatch):
+def test_the_likeliest_token_is_the_first_of_equals():
+    x, head = jnp.ones((V, 1)), Head(jnp.zeros((1, V)), jnp.zeros(V).at[jnp.array([9, 30])].set(1))
+    for columns in (8, V):
+        found = vocabulary.token_law(x, head, jnp.arange(V), rows=4, columns=columns)
+        np.testing.assert_array_equal(found.likeliest, jnp.arange(V) == 9)
+        np.testing.assert_allclose(found.mean_output, 2 / V, rtol=1e-5)
+
+
+# Whole laws, a few rows at a time -----------------------------------------------------------
+
+
+def risk_of(name, x, y):
+    one = jnp.ones((*x.shape[:-1], 1))
+    return policies.sequential_divergence(x[..., None, :], y[..., None, :], one, name, level=0.4)
+
+
+@pytest.mark.parametrize("name", RISKS)
+def test_risks_and_gradients_are_the_plain_ones(name):
+    risk = partial(risk_of, name)
+    plain = lambda x, h: risk(vocabulary.logits(x, h), vocabulary.logits(Y, ANCHOR))
+    some = lambda x, h: vocabulary.over_rows(risk, (x, Y), (h, ANCHOR), numbers=4 * V)
+    gradient = lambda f: jax.jit(jax.value_and_grad(lambda x, h: WEIGHT[0] @ f(x, h), (0, 1)))
+    assert_close(gradient(some)(X, HEAD), gradient(plain)(X, HEAD))
+    each = jax.vmap(lambda x, y: vocabulary.over_rows(risk, (x, y), (HEAD, ANCHOR)))
+    assert_close(each(X[:, None], Y[:, None])[:, 0], plain(X, HEAD))
+
+
+def test_gradients_of_rounded_heads_are_summed_in_full():
+    """4,000 equal rows: sums in bfloat16 would stop growing at 256 of them."""
+    x, head = jnp.ones((4000, 1)), Head(jnp.zeros((1, V), jnp.bfloat16), jnp.zeros(V))
+    total = lambda head: vocabulary.over_rows(lambda z: z[:, 0], (x,), (head,), numbers=V).sum()
+    np.testing.assert_allclose(jax.grad(total)(head).kernel[0, 0], 4000, rtol=0.01)
+
+
+# Policies and agents ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_policy_with_a_large_vocabulary_never_makes_all_logits(dtype, monkeypatch):
     """And gives the same numbers as one that does, at any temperature."""
-    network = networks.transformer(V + 3, V, 2, 4, width=8, num_layers=1, num_heads=2)
-    params = network.init(jax.random.key(0))
+    network = networks.transformer(V + 3, V, 2, 4, width=8, num_layers=1, num_heads=2, dtype=dtype)
+    params, other = map(jax.jit(network.init), KEYS[:2])
     prompt, response = jnp.array([[V, V + 1]] * 3), TOKEN[:12].reshape(3, 4)
-    ask = lambda temperature: sampling.log_prob(network, params, prompt, response, temperature)
-    expected = [ask(0.7), ask(0.0)]
+    read = lambda temperature: reading.law(network, params, prompt, response, temperature)
+    risk = partial(risk_of, "cvar")
+    compare = lambda: reading.compare(risk, network, params, other, prompt, response)
+    everything = lambda: jax.jit(lambda: (read(0.7), read(0.0), compare()))()
+    expected = everything()
     monkeypatch.setattr(vocabulary, "LARGE", V)
-    blind = network._replace(apply=None)
-    for temperature, (log_prob, entropy) in zip((0.7, 0.0), expected, strict=True):
-        found = sampling.log_prob(blind, params, prompt, response, temperature)
-        assert_close(found, (log_prob, entropy))
+    network = network._replace(apply=None)
+    assert_close(everything(), expected, scale=1.0 if dtype == "float32" else 100.0)
+
+
+LOCK = envs.make("token_lock", num_prompts=2, max_length=3, num_tokens=V, critical=(1,))
+SMALL = dict(width=4, num_layers=1, num_heads=1, num_envs=4, learning_rate=0.01)
+PAIRS = dict(batch_size=4, num_judged=1)
+AGENTS = {
+    "dpo": PAIRS,
+    "kto": PAIRS,
+    "ra_dpo": PAIRS,
+    "grpo": dict(kl="k3", entropy_weight=0.1, group_size=2),
+    "token_ppo": dict(group_size=2),
+    "bc": PAIRS,
+}
+
+
+def shapes_in(jaxpr):
+    """Of all that is computed, within loops too."""
+    for equation in jaxpr.eqns:
+        yield from (x.aval.shape for x in equation.outvars)
+        for inner in jaxprs_in_params(equation.params):
+            yield from shapes_in(inner)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_agents_never_make_all_logits(name, monkeypatch):
+    """Not of all tokens of a response; and do, where the vocabulary is small."""
+
+    def made():
+        agent = agents.make(name, LOCK, SMALL | AGENTS[name])
+        step, _ = jax.make_jaxpr(agent.step, return_shape=True)(
+            jax.eval_shape(agent.init, jax.random.key(0))
+        )
+        step, _ = pe.dce_jaxpr(step.jaxpr, [True] * len(step.jaxpr.outvars))
+        return any(shape[-2:] == (LOCK.max_length, V) for shape in shapes_in(step))
+
+    assert made()
+    monkeypatch.setattr(vocabulary, "LARGE", V)
+    assert not made()
+
+
+@pytest.mark.skipif("RLAX_PREF_SLOW" not in os.environ, reason="a minute; set RLAX_PREF_SLOW=1")
+@pytest.mark.parametrize("name", ["ra_dpo", "grpo"])
+def test_a_step_is_the_same_in_chunks(name, monkeypatch):
+    """Parameters and reports of whole agents, after two steps."""
+
+    def steps():
+        agent = agents.make(name, LOCK, SMALL | AGENTS[name])
+
+        @jax.jit
+        def run(key):
+            after, _ = agent.step(agent.init(key))
+            after, metrics = agent.step(after)
+            return after.learner, metrics
+
+        return run(jax.random.key(0))
+
+    expected = steps()
+    monkeypatch.setattr(vocabulary, "LARGE", V)
+    assert_close(steps(), expected)

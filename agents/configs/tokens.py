@@ -28,6 +28,7 @@ Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum", "constant_l
 Divergence = Literal["none", "k1", "k2", "k3"]
 Weight = Literal["one", "reward", "filter"]
 Ratio = Literal["response", "token", "none"]
+DType = Literal["float32", "bfloat16", "float16"]
 OfflineObjective = Literal["nll", "a_lol", "oreo", "step_dapo", "ilql"]
 
 
@@ -43,6 +44,10 @@ class TokenPolicy:
     """Of the transformer."""
     num_heads: int = static(4)
     """Of the transformer; must divide width."""
+    dtype: DType = static("float32")
+    """Of the transformer's computation; parameters, statistics and losses are float32."""
+    remat: bool = static(False)
+    """Make what is inside of its layers once more for the gradient, instead of keeping it."""
     table_order: int = static(0)
     """Of the table: how many of the latest tokens it distinguishes, besides the position."""
     warm_up: int = static(0)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from rlax_pref import statistics
 from rlax_pref._shapes import assert_like
 from rlax_pref.types import Array, Metrics, Numeric
+from rlax_pref.vocabulary import Law
 
 
 def pairs(
@@ -54,14 +55,7 @@ def pairs(
     return {name: jax.lax.stop_gradient(jnp.mean(x)) for name, x in reported.items()}
 
 
-def pair_tokens(
-    chosen_logits: Array,
-    rejected_logits: Array,
-    chosen: Array,
-    rejected: Array,
-    chosen_mask: Array,
-    rejected_mask: Array,
-) -> Metrics:
+def pair_tokens(chosen: Law, rejected: Law, chosen_mask: Array, rejected_mask: Array) -> Metrics:
     """What to log of the tokens of pairs, by TRL's names (von Werra et al., 2020).
 
     `entropy` of the law of a token, over both responses; `mean_token_accuracy`, how often the
@@ -69,10 +63,8 @@ def pair_tokens(
     over the vocabulary, of which only changes mean something.
 
     Args:
-      chosen_logits: `[..., L, K]` at the tokens of the preferred responses.
-      rejected_logits: `[..., L, K]` the same of the others.
-      chosen: `[..., L]` int, tokens of the preferred responses.
-      rejected: `[..., L]` int, tokens of the others.
+      chosen: of `[..., L]` tokens of the preferred responses, as `reading.law` gives them.
+      rejected: the same of the others.
       chosen_mask: `[..., L]` 1 on the tokens of a response.
       rejected_mask: `[..., L]` the same of the others.
 
@@ -84,22 +76,18 @@ def pair_tokens(
     """
     assert_like(
         "pair_tokens",
-        chosen=chosen,
-        rejected=rejected,
+        chosen=chosen.entropy,
+        rejected=rejected.entropy,
         chosen_mask=chosen_mask,
         rejected_mask=rejected_mask,
-        chosen_logits=chosen_logits[..., 0],
-        rejected_logits=rejected_logits[..., 0],
     )
     mean = statistics.masked_mean
-    both = jnp.stack([chosen_logits, rejected_logits])
-    entropy = -jnp.sum(jax.nn.softmax(both) * jax.nn.log_softmax(both), axis=-1)
-    right = (jnp.argmax(chosen_logits, -1) == chosen).astype(jnp.float32)
+    entropy = jnp.stack([chosen.entropy, rejected.entropy])
     reported = {
         "entropy": mean(entropy, jnp.stack([chosen_mask, rejected_mask])),
-        "mean_token_accuracy": mean(right, chosen_mask),
-        "logits/chosen": mean(chosen_logits.mean(-1), chosen_mask),
-        "logits/rejected": mean(rejected_logits.mean(-1), rejected_mask),
+        "mean_token_accuracy": mean(chosen.likeliest.astype(jnp.float32), chosen_mask),
+        "logits/chosen": mean(chosen.mean_output, chosen_mask),
+        "logits/rejected": mean(rejected.mean_output, rejected_mask),
     }
     return {name: jax.lax.stop_gradient(x) for name, x in reported.items()}
 

@@ -1,5 +1,7 @@
 """What transformers are made of."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ class _Block(nn.Module):
     """Attention, then a layer of its own for each symbol; both read a normalised stream."""
 
     num_heads: int
+    dtype: str = "float32"  # of all but parameters, softmax and the moments of the stream
 
     @nn.compact
     def __call__(
@@ -28,7 +31,8 @@ class _Block(nn.Module):
         """`[..., T, width]` symbols from `position` on -> the same, and all keys and values."""
         width = x.shape[-1]
         head_width = width // self.num_heads
-        mixed = _Rows(3 * width, use_bias=False, kernel_init=initializer(1.0))(nn.LayerNorm()(x))
+        rows, norm = partial(_Rows, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
+        mixed = rows(3 * width, use_bias=False, kernel_init=initializer(1.0))(norm()(x))
         heads = mixed.reshape(*x.shape[:-1], 3 * self.num_heads, head_width).swapaxes(-3, -2)
         query, key, value = jnp.split(heads, 3, axis=-3)  # [..., heads, T, head_width]
         if cache is not None:
@@ -38,9 +42,9 @@ class _Block(nn.Module):
             )
         now = position + jnp.arange(x.shape[-2])
         seen = jnp.arange(key.shape[-2]) <= now[:, None]
-        score = query @ key.swapaxes(-2, -1) / head_width**0.5
-        weight = jax.nn.softmax(jnp.where(seen, score, -jnp.inf), axis=-1)
-        attended = (weight @ value).swapaxes(-3, -2).reshape(x.shape)
-        x = x + _Rows(width, use_bias=False, kernel_init=initializer(1.0))(attended)
-        hidden = nn.gelu(_Rows(4 * width, kernel_init=initializer(2**0.5))(nn.LayerNorm()(x)))
-        return x + _Rows(width, kernel_init=initializer(1.0))(hidden), (key, value)
+        score = jnp.matmul(query, key.swapaxes(-2, -1), preferred_element_type=jnp.float32)
+        weight = jax.nn.softmax(jnp.where(seen, score / head_width**0.5, -jnp.inf), axis=-1)
+        attended = (weight.astype(value.dtype) @ value).swapaxes(-3, -2).reshape(x.shape)
+        x = x + rows(width, use_bias=False, kernel_init=initializer(1.0))(attended)
+        hidden = nn.gelu(rows(4 * width, kernel_init=initializer(2**0.5))(norm()(x)))
+        return x + rows(width, kernel_init=initializer(1.0))(hidden), (key, value)

@@ -1,6 +1,7 @@
 """Multilayer perceptrons: policies and values, and the units of actions."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import distrax
@@ -36,6 +37,14 @@ def initializer(scale: float) -> jax.nn.initializers.Initializer:
     return nn.initializers.variance_scaling(scale**2, "fan_in", "truncated_normal")
 
 
+def check_dtype(caller: str, dtype: str) -> str:
+    """Raises ValueError if networks cannot compute in it."""
+    kinds = ("float32", "bfloat16", "float16")
+    if dtype not in kinds:
+        raise ValueError(f"{caller}: dtype={dtype!r} must be one of {', '.join(kinds)}")
+    return dtype
+
+
 class _Tower(nn.Module):
     """Dense layers; the last has no activation and a scale of its own."""
 
@@ -43,13 +52,16 @@ class _Tower(nn.Module):
     activation: Callable[[Array], Array]
     last_scale: float
     layer_norm: bool = False
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        dense, norm = partial(nn.Dense, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
         for size in self.sizes[:-1]:
-            x = nn.Dense(size, kernel_init=initializer(2**0.5))(x)
-            x = self.activation(nn.LayerNorm()(x) if self.layer_norm else x)
-        return nn.Dense(self.sizes[-1], kernel_init=initializer(self.last_scale))(x)
+            x = dense(size, kernel_init=initializer(2**0.5))(x)
+            x = self.activation(norm()(x) if self.layer_norm else x)
+        x = dense(self.sizes[-1], kernel_init=initializer(self.last_scale))(x)
+        return x.astype(jnp.float32)
 
 
 def mlp(
@@ -59,6 +71,7 @@ def mlp(
     activation: str = "tanh",
     last_scale: float = 1.0,
     layer_norm: bool = False,
+    dtype: str = "float32",
 ) -> Network:
     """A multilayer perceptron `[..., D] -> [..., num_outputs]`.
 
@@ -69,8 +82,10 @@ def mlp(
       last_scale: gain of the last layer's weights; 0.01 makes a first policy that barely
         depends on what it sees.
       layer_norm: whether hidden layers are normalised before their activation.
+      dtype: of computation, such as "bfloat16"; parameters and outputs are float32 all the same.
     """
-    tower = _Tower((*hidden, num_outputs), ACTIVATIONS[activation], last_scale, layer_norm)
+    sizes, dtype = (*hidden, num_outputs), check_dtype("mlp", dtype)
+    tower = _Tower(sizes, ACTIVATIONS[activation], last_scale, layer_norm, dtype)
     return Network(lambda key, x: tower.init(key, x)["params"], applying(tower))
 
 
@@ -84,6 +99,7 @@ def policy(
     *,
     activation: str = "tanh",
     bounded: bool = False,
+    dtype: str = "float32",
 ) -> Network:
     """A policy network: `apply(params, obs [..., D])` is a distribution over actions.
 
@@ -98,19 +114,21 @@ def policy(
       bounded: keeps the mean of continuous actions within bounds by a tanh, and the logarithm of
         their deviation within [-5, 2]. The density is that of a Gaussian all the same, so that it
         is finite where actions are at the bounds.
+      dtype: of computation; see `mlp`.
 
     Returns:
       A `Network` whose output has `sample(seed=)`, `log_prob`, `entropy` and `mode`.
     """
+    tower = partial(mlp, hidden, activation=activation, last_scale=0.01, dtype=dtype)
     if isinstance(action_space, Discrete):
-        logits = mlp(hidden, action_space.num, activation=activation, last_scale=0.01)
+        logits = tower(action_space.num)
         return Network(
             logits.init, lambda params, obs: distrax.Categorical(logits.apply(params, obs))
         )
     if len(action_space.shape) != 1:
         raise ValueError(f"Box actions must have shape [A], got {action_space.shape}")
     (num_actions,) = action_space.shape
-    mean = mlp(hidden, num_actions, activation=activation, last_scale=0.01)
+    mean = tower(num_actions)
 
     def init(key: Key, obs: Array) -> PyTree:
         return {"mean": mean.init(key, obs), "log_std": jnp.zeros(num_actions)}
@@ -148,18 +166,28 @@ def from_env(action_space: Discrete | Box, action: Array) -> Array:
     return (action - action_space.low) / half - 1.0
 
 
-def value(hidden: Sequence[int], *, activation: str = "tanh", layer_norm: bool = False) -> Network:
-    """A value network `[..., D] -> [...]`, in units of reward."""
-    tower = mlp(hidden, 1, activation=activation, layer_norm=layer_norm)
+def value(
+    hidden: Sequence[int],
+    *,
+    activation: str = "tanh",
+    layer_norm: bool = False,
+    dtype: str = "float32",
+) -> Network:
+    """A value network `[..., D] -> [...]`, in units of reward; see `mlp`."""
+    tower = mlp(hidden, 1, activation=activation, layer_norm=layer_norm, dtype=dtype)
     return Network(tower.init, lambda params, obs: jnp.squeeze(tower.apply(params, obs), -1))
 
 
 def actor_critic(
-    action_space: Discrete | Box, hidden: Sequence[int], *, activation: str = "tanh"
+    action_space: Discrete | Box,
+    hidden: Sequence[int],
+    *,
+    activation: str = "tanh",
+    dtype: str = "float32",
 ) -> Network:
     """A policy and a value network side by side: `apply(params, obs)` is `(distribution, v)`."""
-    actor = policy(action_space, hidden, activation=activation)
-    critic = value(hidden, activation=activation)
+    actor = policy(action_space, hidden, activation=activation, dtype=dtype)
+    critic = value(hidden, activation=activation, dtype=dtype)
 
     def init(key: Key, obs: Array) -> PyTree:
         key_actor, key_critic = jax.random.split(key)

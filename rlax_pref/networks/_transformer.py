@@ -1,5 +1,6 @@
 """A transformer of tokens (Vaswani et al., 2017, arXiv:1706.03762)."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from rlax_pref import vocabulary
 from rlax_pref.networks._attention import _Block, _Rows
-from rlax_pref.networks._plain import initializer
+from rlax_pref.networks._plain import check_dtype, initializer
 from rlax_pref.networks._tokens import TokenNetwork, assert_fits
 from rlax_pref.types import Array, Key, PyTree
 
@@ -34,6 +35,8 @@ class _Transformer(nn.Module):
     width: int
     num_layers: int
     num_heads: int
+    dtype: str
+    remat: bool
 
     @property
     def num_places(self) -> int:
@@ -41,11 +44,19 @@ class _Transformer(nn.Module):
         return self.prompt_length + self.max_length - 1
 
     def setup(self) -> None:
-        self.symbols = nn.Embed(self.num_symbols, self.width, embedding_init=initializer(1.0))
+        block = nn.remat(_Block) if self.remat else _Block
+        self.symbols = nn.Embed(
+            self.num_symbols, self.width, dtype=self.dtype, embedding_init=initializer(1.0)
+        )
         self.places = self.param("places", initializer(1.0), (self.num_places, self.width))
-        self.blocks = [_Block(self.num_heads) for _ in range(self.num_layers)]
-        self.norm = nn.LayerNorm()
-        self.head = _Rows(self.num_outputs, kernel_init=initializer(0.01))
+        self.blocks = [block(self.num_heads, self.dtype) for _ in range(self.num_layers)]
+        self.norm = nn.LayerNorm(dtype=self.dtype)
+        self.head = _Rows(
+            self.num_outputs,
+            dtype=self.dtype,
+            kernel_init=initializer(0.01),
+            dot_general=partial(jax.lax.dot_general, preferred_element_type=jnp.float32),
+        )
 
     def __call__(self, prompt: Array, response: Array) -> Array:
         return self.head(self.features(prompt, response))
@@ -68,7 +79,7 @@ class _Transformer(nn.Module):
     def step(self, memory: _Cache, token: Array) -> tuple[_Cache, Array]:
         position, keys, values = memory
         place = jax.lax.dynamic_slice_in_dim(self.places, position, 1)
-        x = self._embed(token)[..., None, :] + place
+        x = self._embed(token)[..., None, :] + place.astype(self.dtype)
         past = []
         for block, key, value in zip(self.blocks, keys, values, strict=True):
             x, layer = block(x, position, (key, value))
@@ -82,7 +93,7 @@ class _Transformer(nn.Module):
     def _prefill(self, prompt: Array, response: Array) -> tuple[Array, list[tuple[Array, Array]]]:
         """Reads all of the prompt and of the response but its last token."""
         symbols = jnp.concatenate([prompt, response[..., :-1]], axis=-1)
-        x = self._embed(symbols) + self.places[: symbols.shape[-1]]
+        x = self._embed(symbols) + self.places[: symbols.shape[-1]].astype(self.dtype)
         past = []
         for block in self.blocks:
             x, layer = block(x)
@@ -99,6 +110,8 @@ def transformer(
     width: int = 64,
     num_layers: int = 2,
     num_heads: int = 4,
+    dtype: str = "float32",
+    remat: bool = False,
 ) -> TokenNetwork:
     """A causal transformer (Vaswani et al., 2017, arXiv:1706.03762), normalised before each layer.
 
@@ -114,14 +127,26 @@ def transformer(
       width: of the stream; a multiple of `num_heads`.
       num_layers: attention and dense layer, so many times.
       num_heads: looks back that each attention takes at once.
+      dtype: of computation, such as "bfloat16". Parameters, moments of the stream, softmax and
+        outputs are float32 all the same.
+      remat: make what is inside of a layer once more for the gradient, instead of keeping it. On
+        a CPU, XLA finds that both are the same and keeps it all the same.
 
     Raises:
-      ValueError: `width` cannot be shared among the heads.
+      ValueError: `width` cannot be shared among the heads, or the dtype is not one of numbers.
     """
     if width % num_heads:
         raise ValueError(f"transformer: width={width} must be a multiple of num_heads={num_heads}")
     module = _Transformer(
-        num_symbols, num_outputs, prompt_length, max_length, width, num_layers, num_heads
+        num_symbols,
+        num_outputs,
+        prompt_length,
+        max_length,
+        width,
+        num_layers,
+        num_heads,
+        check_dtype("transformer", dtype),
+        remat,
     )
 
     def run(params: PyTree, *args: Any, method: str | None = None) -> Any:
@@ -151,6 +176,6 @@ def transformer(
         return run(params, prompt, response, method="features")
 
     def head(params: PyTree) -> vocabulary.Head:
-        return vocabulary.Head(params["head"]["kernel"], params["head"]["bias"])
+        return vocabulary.Head(params["head"]["kernel"].astype(dtype), params["head"]["bias"])
 
     return TokenNetwork(init, apply, start, step, features, head)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlax_pref import agents, envs, sampling
+from rlax_pref import agents, envs, reading
 from rlax_pref.agents import responding, runner, tokens
 from rlax_pref.agents.configs import TOKENS
 
@@ -121,7 +121,7 @@ def test_warm_up_learns_the_answers():
 
     def nll(state):
         network = responding.network(env, agents.config_from("grpo", small), env.num_tokens)
-        log_prob, _ = sampling.log_prob(network, state.learner.params["policy"], prompt, answer)
+        log_prob = reading.law(network, state.learner.params["policy"], prompt, answer).log_prob
         return -jnp.mean(log_prob, where=mask)
 
     assert nll(state) < 0.8 * nll(cold)

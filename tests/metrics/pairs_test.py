@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rlax_pref import reading
 from rlax_pref.metrics import pair_tokens, pairs, perplexity_accuracy
 
 pytestmark = pytest.mark.usefixtures("strict")
@@ -43,13 +44,19 @@ def test_nothing_learns_and_messages():
 def test_logged_numbers_of_tokens():
     logits = jnp.array([[[[0.0, 9, 0], [3, 0, 0]]], [[[1.0, 1, 1], [jnp.nan] * 3]]])
     token, mask = jnp.array([[1, 2]]), jnp.array([[[1, 1]], [[1, 0]]])
-    log = jax.jit(pair_tokens)(*logits, token, token, *mask)
+
+    @jax.jit
+    def report(logits):
+        return pair_tokens(*(reading.token_law(each, token) for each in logits), *mask)
+
+    log = report(logits)
     p = np.exp(np.float64([[0, 9, 0], [3, 0, 0], [1, 1, 1]]))
     p /= p.sum(-1, keepdims=True)
     np.testing.assert_allclose(log["entropy"], -(p * np.log(p)).sum() / 3, rtol=1e-5)
     assert log["mean_token_accuracy"] == 0.5
     np.testing.assert_allclose([log["logits/chosen"], log["logits/rejected"]], [2, 1])
-    slope = jax.grad(lambda x: sum(pair_tokens(*x, token, token, *mask).values()))(logits)
+    slope = jax.grad(lambda x: sum(report(x).values()))(logits)
     assert not np.any(slope)
     with pytest.raises(AssertionError, match="pair_tokens: rejected_mask must be"):
-        pair_tokens(*logits, token, token, mask[0], mask[1][0])
+        law = reading.token_law(logits[0], token)
+        pair_tokens(law, law, mask[0], mask[1][0])
