@@ -32,6 +32,7 @@ Of a policy, from what another one did: a number a trajectory, whose mean is the
   minimax_weight          how wrong marginal weights are
   return_distribution     the law of returns
   kernel_log_ratio        ratios for a policy without chance
+  fitted_q_evaluation     the model, by regression
   interval                how sure the mean is
   bootstrap               the same by resampling
 
@@ -52,6 +53,7 @@ from rlax_pref.metrics._critic import (
     explained_variance,
     weighted_variance,
 )
+from rlax_pref.metrics._fitted_q import fitted_q_evaluation
 from rlax_pref.metrics._interval import Interval, bootstrap, interval
 from rlax_pref.metrics._likelihood import Likelihood, likelihood
 from rlax_pref.metrics._normalized_score import D4RL_REFERENCES, normalized_score
@@ -83,6 +85,7 @@ __all__ = [
     "direct",
     "doubly_robust",
     "explained_variance",
+    "fitted_q_evaluation",
     "frechet_distance",
     "interval",
     "kernel_log_ratio",

@@ -127,7 +127,7 @@ def direct(q: Array, probs: Array) -> Array:
 
         x = sum_a pi(a | s_0) q(s_0, a)
 
-    Little variance, and whatever bias the model has.
+    Little variance, and whatever bias the model has; see `fitted_q_evaluation` for one.
 
     Args:
       q: `[B, A]` values under the policy in question.
