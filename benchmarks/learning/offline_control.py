@@ -3,11 +3,12 @@
 PPO learns a task and is stopped twice, early and later; what these two policies did, and what
 random actions did, is all the data there is. Cloning copies the mixture. Cloning the tenth of the
 trajectories with the largest returns copies the best of it, if whole trajectories are good. IQL,
-XQL, AWAC and ODICE weigh single steps by what they are worth, and TD3+BC and CQL ask critics about
-actions that are not in the data, held back.
+XQL, AWAC and ODICE weigh single steps by what they are worth, and TD3+BC, CQL and Cal-QL ask
+critics about actions that are not in the data, held back.
 
     python -m benchmarks.learning.offline_control --out FILE
-        [--tasks cartpole pendulum] [--seeds 5] [--steps 40000] [--minibatches 10000]
+        [--tasks cartpole pendulum brax/inverted_pendulum]
+        [--seeds 5] [--steps 40000] [--minibatches 10000]
 
 Every seed has data of its own. FILE gets one JSON line for each task and method, and one for each
 part of the data: returns of whole episodes, of the policy as it is when it does not explore.
@@ -28,8 +29,8 @@ import numpy as np
 
 from benchmarks import record
 from rlax_pref import agents, datasets, envs
-from rlax_pref.agents import configs, dqn, imitation, ppo, runner, td3
-from rlax_pref.types import Array, Box, Env, Key, Policy, Transition
+from rlax_pref.agents import configs, cql, dqn, imitation, ppo, runner, td3
+from rlax_pref.types import Array, Box, Discrete, Env, Key, Policy, Transition
 
 TIME_LIMIT = 200
 NUM_EPISODES = 32
@@ -42,11 +43,13 @@ class Task(NamedTuple):
     early: int  # updates of PPO, each 2,048 steps
     later: int
     settings: Mapping[str, Any] = MappingProxyType({})  # of offline agents
+    shift: float = 0.0  # that makes rewards positive, as Cal-QL needs where episodes are cut
 
 
 TASKS = {
     "cartpole": Task(2, 6),
-    "pendulum": Task(30, 80, {"reward_scale": 0.1}),
+    "pendulum": Task(30, 80, {"reward_scale": 0.1}, shift=1.63),
+    "brax/inverted_pendulum": Task(2, 6),
 }
 COMMON = {"batch_size": 64}
 METHODS: dict[str, tuple[Any, str, dict[str, Any]]] = {
@@ -57,8 +60,12 @@ METHODS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "bc": (imitation, "behaviour_cloning", {}),
     "10% bc": (imitation, "behaviour_cloning", {"share": 0.1}),
     "td3_bc": (td3, "td3_bc", {}),
-    "cql": (dqn, "dqn", {"collect": False, "num_envs": 4, "num_updates": 16, "cql_weight": 1.0}),
+    "discrete_cql": (dqn, "discrete_cql", {}),
+    "cql": (cql, "cql", {}),
+    "cql, weight 1": (cql, "cql", {"cql_weight": 1.0}),
+    "cal_ql": (cql, "cal_ql", {}),
 }
+KINDS = {td3: Box, dqn: Discrete, cql: Box}  # of actions, where not all will do
 
 
 def judge(env: Env, policy: Policy, key: Key) -> Array:
@@ -150,12 +157,11 @@ def run(
             say(name, f"data: {part}", each)
         say(name, "ppo, later", best)
         for method in methods:
-            if (method == "td3_bc" and not isinstance(env.action_space, Box)) or (
-                method == "cql" and isinstance(env.action_space, Box)
-            ):
-                continue
             module, agent, settings = METHODS[method]
-            config = agents.config_from(agent, {**COMMON, **task.settings, **settings})
+            if module in KINDS and not isinstance(env.action_space, KINDS[module]):
+                continue
+            shift = {"reward_shift": task.shift} if agent == "cal_ql" else {}
+            config = agents.config_from(agent, {**COMMON, **task.settings, **settings, **shift})
             start = time.perf_counter()
             found = np.asarray(study(config, keys, data, module.make, env, minibatches))
             seconds = round(time.perf_counter() - start, 2)
