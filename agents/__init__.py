@@ -132,7 +132,7 @@ __all__ = [
 
 
 def config_from(name: str, values: Mapping[str, Any]) -> Any:
-    """Builds the config of an agent from plain values, such as a saved run's.
+    """Builds the config of an agent, a pytree, from plain values, such as a saved run's.
 
     Raises:
       ValueError: the agent or one of its settings is unknown.
@@ -141,6 +141,7 @@ def config_from(name: str, values: Mapping[str, Any]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
         lookup(fields, key, f"setting of {name}")
+    importlib.import_module(f"{__name__}.{getattr(cls, 'module', name)}")  # makes a pytree of it
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -209,7 +210,7 @@ def test_two_processes_then_one(tmp_path):
         agent = agents.make("ppo", envs.make("cartpole"), cli.parse(command).config)
         like = jax.eval_shape(loop.born(agent), jax.random.key(0))
         pair = [checkpoints.restore(run, like, which=step)[1].learner for run in (shared, alone)]
-        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), *pair)
+        jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6, rtol=1e-6), *pair)
 
     same(4)
     resume = ["resume", str(shared), "--env-steps", "192", "--devices", "1", "--no-cache"]

@@ -304,8 +304,11 @@ def test_sweep_on_four_devices_equals_one(on_four_devices):
         from jax.sharding import Mesh
         sys.path.insert(0, sys.argv[1])
         import toy
+        from rlax_pref import agents
         from rlax_pref.agents import loop, runner
 
+        named = runner.grid(agents.config_from("ppo", {}), learning_rate=[1e-3, 3e-4])
+        assert named.lambda_.shape == (2,)
         configs = runner.grid(toy.Config(), rate=[0.1, 0.02], decay=[0.9, 0.5, 0.1])
         keys = jax.random.split(jax.random.key(3), 2)
         go = lambda seeds, *mesh: runner.sweep(toy.make, configs, keys[:seeds], 4, *mesh)

@@ -89,7 +89,7 @@ def test_a_run_in_use_is_refused(tmp_path):
 def test_resume_by_the_directory_alone(tmp_path, twenty, monkeypatch):
     made = []
 
-    def make(name, env, config, data):
+    def make(name, env, config, data, start_from):
         made.append((name, config, data))
         return AGENT
 
