@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rlax_pref.envs import AutoReset
+from rlax_pref.envs.auto_reset import Chance
 from rlax_pref.types import Array, Env, Key, Metrics, TimeStep
 
 
@@ -31,17 +33,32 @@ def init(env: Env, key: Key, num_envs: int) -> Acting:
     return Acting(states, obs, jnp.zeros(num_envs), jnp.zeros(num_envs, jnp.int32))
 
 
-def step(env: Env, acting: Acting, action: Array, key: Key) -> tuple[Acting, TimeStep, Tally]:
+def draw(env: AutoReset, key: Key, shape: tuple[int, ...]) -> Chance:
+    """All that so many steps leave to chance, at once: every leaf leads with `shape`.
+
+    Args:
+      env: one that resets itself.
+      key: split into one key a step.
+      shape: such as `[T, E]`, to be scanned over by `step`.
+    """
+    one = env.draw
+    for _ in shape:  # no reshaping, so that each device draws for its own environments
+        one = jax.vmap(one)
+    return one(jax.random.split(key, shape))
+
+
+def step(
+    env: AutoReset, acting: Acting, action: Array, chance: Chance
+) -> tuple[Acting, TimeStep, Tally]:
     """Takes one step in every environment.
 
     Args:
-      env: one that resets itself (`envs.AutoReset`).
+      env: one that resets itself.
       acting: where the environments stand.
       action: `[E, ...]` in the environment's units.
-      key: split into one key an environment.
+      chance: of this step, `[E]`; see `draw`.
     """
-    keys = jax.random.split(key, action.shape[0])
-    states, timestep = jax.vmap(env.step)(keys, acting.env, action)
+    states, timestep = jax.vmap(env.go_on)(chance, acting.env, action)
     tally = Tally(timestep.done, acting.episode_return + timestep.reward, acting.episode_length + 1)
     acting = Acting(
         env=states,

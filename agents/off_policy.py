@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from rlax_pref import buffers, networks, priorities, statistics, transitions
 from rlax_pref.envs import AutoReset
+from rlax_pref.envs.auto_reset import Chance
 from rlax_pref.envs.check import sample_action
 from rlax_pref.names import lookup
 from rlax_pref.types import (
@@ -147,12 +148,14 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
 
     # Acting ---------------------------------------------------------------------------------
 
-    def act(actor: Actor, policy: Policy, key: Key) -> tuple[Actor, tuple[Transition, Any]]:
+    def act(
+        actor: Actor, policy: Policy, key: Key, chance: Chance
+    ) -> tuple[Actor, tuple[Transition, Any]]:
         """One step in every environment."""
-        key_act, key_env, key_memory = jax.random.split(key, 3)
+        key_act, key_memory = jax.random.split(key)
         now = actor.acting
         memory, action = jax.vmap(policy.act)(actor.memory, now.obs, each_env(key_act))
-        acted, timestep, tally = acting.step(env, now, action, key_env)
+        acted, timestep, tally = acting.step(env, now, action, chance)
         memory = jax.tree.map(
             lambda fresh, old: jnp.where(_like(tally.done, old), fresh, old),
             jax.vmap(policy.init)(each_env(key_memory)),
@@ -174,8 +177,8 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
     ) -> tuple[Actor, tuple[Transition, acting.Tally]]:
         """Every environment acts for so many steps; what comes of it is `[T, E, ...]`."""
 
-        def one(actor: Actor, key: Key) -> tuple[Actor, Any]:
-            actor, (transition, tally) = act(actor, policy, key)
+        def one(actor: Actor, drawn: tuple[Key, Chance]) -> tuple[Actor, Any]:
+            actor, (transition, tally) = act(actor, policy, *drawn)
             if store:
                 order = actor.order
                 if order is not None:
@@ -184,7 +187,9 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
                 actor = actor._replace(replay=replay, order=order)
             return actor, (transition, tally)
 
-        return jax.lax.scan(one, actor, jax.random.split(key, num_steps))
+        key_act, key_env = jax.random.split(key)
+        chance = acting.draw(env, key_env, (num_steps, config.num_envs))
+        return jax.lax.scan(one, actor, (jax.random.split(key_act, num_steps), chance))
 
     def each_env(key: Key) -> Key:
         return jax.random.split(key, config.num_envs)

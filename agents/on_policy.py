@@ -14,6 +14,7 @@ import optax
 
 from rlax_pref import advantages, networks, statistics
 from rlax_pref.envs import AutoReset
+from rlax_pref.envs.auto_reset import Chance
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, TrainState
 
 from . import acting
@@ -164,13 +165,13 @@ def make(env: Env, config: Config, network: networks.Network, learning: Learning
     def collect(learner: Learner, actor: Actor, key: Key) -> tuple[Actor, Trajectory]:
         """Every environment acts for `num_steps`."""
 
-        def act(actor: Actor, key: Key) -> tuple[Actor, Trajectory]:
-            key_act, key_env = jax.random.split(key)
+        def act(actor: Actor, drawn: tuple[Array, Chance]) -> tuple[Actor, Trajectory]:
+            noise, chance = drawn
             obs = actor.acting.obs
             law, _ = network.apply(learner.params, see(learner, obs))
-            action, log_prob = law.sample_and_log_prob(seed=key_act)
+            action, log_prob = networks.sample_with(law, noise)
             acted, timestep, tally = acting.step(
-                env, actor.acting, networks.to_env(action_space, action), key_env
+                env, actor.acting, networks.to_env(action_space, action), chance
             )
             discounted_return = config.discount * actor.discounted_return + timestep.reward
             trajectory = Trajectory(
@@ -186,7 +187,10 @@ def make(env: Env, config: Config, network: networks.Network, learning: Learning
             )
             return Actor(acted, jnp.where(tally.done, 0.0, discounted_return)), trajectory
 
-        return jax.lax.scan(act, actor, jax.random.split(key, config.num_steps))
+        key_act, key_env = jax.random.split(key)
+        shape = (config.num_steps, config.num_envs)
+        noise = networks.sampling_noise(action_space, key_act, shape)
+        return jax.lax.scan(act, actor, (noise, acting.draw(env, key_env, shape)))
 
     def estimate(learner: Learner, trajectory: Trajectory) -> Batch:
         """How much better was each action, and what is each state worth?"""

@@ -6,6 +6,7 @@ what it pays; now and then the policy may replace some of them by its own. CPL, 
 are the classes of `configs.segments`.
 """
 
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import jax
@@ -15,6 +16,7 @@ import optax
 from rlax_pref import metrics as reports
 from rlax_pref import networks, policies, preferences, rewards, statistics, values
 from rlax_pref.envs import AutoReset
+from rlax_pref.envs.auto_reset import Chance
 from rlax_pref.envs.check import sample_action
 from rlax_pref.names import lookup
 from rlax_pref.types import (
@@ -111,15 +113,15 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
     ) -> tuple[acting.Acting, tuple[Array, Array, Any, acting.Tally]]:
         """Goes on in pairs of environments; what comes of it is `[T, E, 2, ...]`."""
 
-        def one(now: acting.Acting, key: Key) -> tuple[acting.Acting, Any]:
-            key_act, *keys = jax.random.split(key, 3)
-            action, obs = choose(learner, now.obs, key_act), now.obs
-            now, timestep, tally = jax.vmap(
-                lambda now, action, key: acting.step(env, now, action, key), (1, 1, 0), 1
-            )(now, action, jnp.stack(keys))
+        def one(now: acting.Acting, drawn: tuple[Key, Chance]) -> tuple[acting.Acting, Any]:
+            key, chance = drawn
+            action, obs = choose(learner, now.obs, key), now.obs
+            now, timestep, tally = jax.vmap(partial(acting.step, env), 1, 1)(now, action, chance)
             return now, (obs, action, timestep, tally)
 
-        return jax.lax.scan(one, now, jax.random.split(key, num_steps))
+        key_act, key_env = jax.random.split(key)
+        chance = acting.draw(env, key_env, (num_steps, *now.obs.shape[:2]))
+        return jax.lax.scan(one, now, (jax.random.split(key_act, num_steps), chance))
 
     def compare(
         choose: Any, learner: Learner, now: acting.Acting, key: Key

@@ -24,6 +24,7 @@ import optax
 from benchmarks import record
 from rlax_pref import envs, values
 from rlax_pref.agents import acting
+from rlax_pref.envs.auto_reset import Chance
 from rlax_pref.types import Array, Key, PyTree
 
 CRITICS = ("outer", "inner", "fixed")
@@ -57,10 +58,10 @@ def apply(params: PyTree, obs: Array) -> values.ActorCritic:
 def collect(params: PyTree, actor: acting.Acting, key: Key) -> tuple[acting.Acting, values.Window]:
     """Every environment acts for a window."""
 
-    def act(actor: acting.Acting, key: Key) -> tuple[acting.Acting, values.Window]:
-        key_act, key_env = jax.random.split(key)
-        action = jax.random.categorical(key_act, apply(params, actor.obs).logits)
-        after, timestep, _ = acting.step(ENV, actor, action, key_env)
+    def act(actor: acting.Acting, drawn: tuple[Key, Chance]) -> tuple[acting.Acting, values.Window]:
+        key, chance = drawn
+        action = jax.random.categorical(key, apply(params, actor.obs).logits)
+        after, timestep, _ = acting.step(ENV, actor, action, chance)
         return after, values.Window(
             actor.obs,
             action,
@@ -70,7 +71,9 @@ def collect(params: PyTree, actor: acting.Acting, key: Key) -> tuple[acting.Acti
             timestep.last_obs,
         )
 
-    return jax.lax.scan(act, actor, jax.random.split(key, WINDOW))
+    key_act, key_env = jax.random.split(key)
+    chance = acting.draw(ENV, key_env, (WINDOW, *actor.obs.shape[:1]))
+    return jax.lax.scan(act, actor, (jax.random.split(key_act, WINDOW), chance))
 
 
 def learn(

@@ -3,6 +3,7 @@
 Network        `init(key, x) -> params` and `apply(params, x) -> output`
 mlp            a multilayer perceptron
 policy         a law of actions; `to_env` and `from_env` turn actions into other units
+sampling_noise, sample_with  actions drawn ahead, many at once
 value          one number
 actor_critic   both
 squashed_policy  a law of actions within bounds
@@ -32,6 +33,8 @@ from rlax_pref.networks._plain import (
     from_env,
     mlp,
     policy,
+    sample_with,
+    sampling_noise,
     to_env,
     value,
 )
@@ -56,6 +59,8 @@ __all__ = [
     "implicit_quantiles",
     "mlp",
     "policy",
+    "sample_with",
+    "sampling_noise",
     "squashed_policy",
     "tanh_log_slope",
     "to_env",

@@ -142,6 +142,31 @@ def policy(
     return Network(init, apply)
 
 
+def sampling_noise(action_space: Discrete | Box, key: Key, shape: Sequence[int]) -> Array:
+    """What sampling so many actions leaves to chance, to be drawn at once: see `sample_with`.
+
+    Returns:
+      `[*shape, num]` of a standard Gumbel law for discrete actions, `[*shape, A]` of a standard
+      Gaussian for continuous ones.
+    """
+    if isinstance(action_space, Discrete):
+        return jax.random.gumbel(key, (*shape, action_space.num))
+    return jax.random.normal(key, (*shape, *action_space.shape))
+
+
+def sample_with(law: distrax.Distribution, noise: Array) -> tuple[Array, Array]:
+    """Samples what a `policy` does, given `sampling_noise`.
+
+    Returns:
+      `[...]` or `[..., A]` actions, and their `[...]` log-probabilities.
+    """
+    if isinstance(law, distrax.Categorical):
+        action = jnp.argmax(law.logits + noise, axis=-1)
+    else:
+        action = law.loc + law.scale_diag * noise
+    return action, law.log_prob(action)
+
+
 def to_env(action_space: Discrete | Box, action: Array) -> Array:
     """Turns a policy's action into the environment's units.
 

@@ -1,0 +1,64 @@
+"""Steps whose chance is drawn ahead are the steps of `AutoReset`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rlax_pref import envs, networks
+from rlax_pref.agents import acting
+from rlax_pref.types import Box, Discrete
+
+pytestmark = pytest.mark.usefixtures("strict")
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("world", [envs.CartPole(time_limit=3), envs.Pendulum(time_limit=5)])
+def test_drawn_ahead_is_drawn_step_by_step(world):
+    env = envs.AutoReset(world)
+    keys = jax.random.split(KEY, (8, 2))
+    now = acting.init(env, KEY, 2)
+    action = jnp.zeros((2, *getattr(env.action_space, "shape", ())))
+    chance = jax.jit(lambda key: acting.draw(env, key, (8, 2)))(KEY)
+
+    def ahead(now, chance):
+        now, timestep, _ = acting.step(env, now, action, chance)
+        return now, timestep
+
+    def one_by_one(state, key):
+        return jax.vmap(env.step)(key, state, action)
+
+    _, found = jax.jit(lambda: jax.lax.scan(ahead, now, chance))()
+    _, expected = jax.jit(lambda: jax.lax.scan(one_by_one, now.env, keys))()
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert chance.begun is not None and found.done.any() and not found.done.all()
+
+
+def test_large_states_are_not_made_ahead():
+    grid = envs.AutoReset(envs.delivery())
+    large = jax.eval_shape(grid.reset, KEY)
+    made = jax.eval_shape(lambda: acting.draw(grid, KEY, (5, 3)))
+    sizes = [sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(part)) for part in large]
+    assert (made.begun is None) == (sizes[0] > 4 * sizes[1])
+    assert made.step.shape == (5, 3)
+
+
+def test_actions_follow_their_law():
+    for space, width in ((Discrete(3), 3), (Box(-1.0, 1.0, (2,)), 2)):
+        network = networks.policy(space, (4,))
+        params = network.init(KEY, jnp.ones((1, 3)))
+        noise = networks.sampling_noise(space, KEY, (20_000,))
+        assert noise.shape == (20_000, width)
+
+        @jax.jit
+        def act(params, noise, network=network):
+            law = network.apply(params, jnp.ones((20_000, 3)))
+            action, log_prob = networks.sample_with(law, noise)
+            return log_prob, law.log_prob(action), law.entropy().mean()
+
+        log_prob, expected, entropy = act(params, noise)
+        np.testing.assert_array_equal(log_prob, expected)
+        assert float(-log_prob.mean()) == pytest.approx(float(entropy), abs=0.02)
+        gradient = jax.grad(lambda p, act=act, noise=noise: act(p, noise)[0].mean())(params)
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradient))
