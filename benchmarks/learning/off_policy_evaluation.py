@@ -3,7 +3,9 @@
 A walk of five states goes right or left, slips now and then, and is paid at the right end. What
 one policy did is all there is to say what others would earn. Importance sampling is right in the
 mean and varies the more the longer the walk; a model of the walk that slips too much hardly varies
-and is wrong; what is normalised, or corrected, is in between. Then ten policies are ranked by each
+and is wrong; what is normalised, or corrected, is in between. Fitted Q evaluation learns the model
+from the same walks, of every state (fqe) or, too coarsely, of left, middle and right (coarse), and
+corrects it (fqe_dr). Then ten policies are ranked by each
 estimator, and judged by SharpeRatio@k (Kiyohara et al., 2023, arXiv:2311.18207), by regret and by
 how well the ranks agree.
 
@@ -26,7 +28,12 @@ from rlax_pref.types import Array, Key
 NUM_STATES, SLIP, MODEL_SLIP, DISCOUNT = 5, 0.1, 0.3, 0.99
 BEHAVIOUR, TARGET = 0.6, 0.85  # probability of going right
 CANDIDATES = np.linspace(0.2, 0.95, 10).astype(np.float32)
-ESTIMATORS = ("dm", "tis", "sntis", "pdis", "snpdis", "dr", "sndr")
+ESTIMATORS = (
+    *("dm", "tis", "sntis", "pdis", "snpdis", "dr", "sndr"),
+    *("fqe", "fqe_dr", "coarse", "coarse_dr"),
+)
+STATES = jnp.eye(NUM_STATES)
+PARTS = jnp.eye(3)[jnp.array([0, 1, 1, 1, 2])]
 
 
 class Logs(NamedTuple):
@@ -35,6 +42,7 @@ class Logs(NamedTuple):
     state: Array
     right: Array  # bool, the action
     reward: Array
+    after: Array  # the next state
 
 
 def step_law(slip: float) -> Array:
@@ -59,7 +67,7 @@ def act(key: Key, length: int, num: int) -> Logs:
         right = jax.random.bernoulli(key_act, BEHAVIOUR, (num,))
         after = jax.random.categorical(key_next, jnp.log(law[right.astype(int), state]))
         reward = PAID[after] + 0.3 * jax.random.normal(key_reward, (num,))
-        return after, Logs(state, right, reward)
+        return after, Logs(state, right, reward, after)
 
     start = jax.random.randint(key_start, (num,), 0, NUM_STATES)
     return jax.lax.scan(walk, start, jax.random.split(key_walk, length))[1]
@@ -78,25 +86,51 @@ def values_of(right: Array, length: int, slip: float) -> tuple[Array, Array]:
     return jax.lax.scan(back, jnp.zeros(NUM_STATES), length=length, reverse=True)[1]
 
 
+def fitted(logs: Logs, right: Array, features: Array) -> tuple[Array, Array]:
+    """`[T, S, A]` and `[T, S]` values as they are learned, from features `[S, d]` of states."""
+    probs = jnp.stack([1.0 - right, right])
+    of = lambda state, actions: jnp.kron(features[state], actions)
+    one_hot = jax.nn.one_hot(logs.right.ravel().astype(int), 2)
+    w = metrics.fitted_q_evaluation(
+        jax.vmap(of)(logs.state.ravel(), one_hot),
+        logs.reward.ravel(),
+        jnp.full(logs.reward.size, DISCOUNT),
+        jax.vmap(lambda state: of(state, probs))(logs.after.ravel()),
+        len(logs.reward),
+    )
+    q = jnp.einsum("sd,tda->tsa", features, w[::-1].reshape(len(w), -1, 2))
+    return q, q @ probs
+
+
 def estimates(logs: Logs, right: Array) -> Array:
-    """`[7]` what each estimator says that a policy earns."""
+    """`[11]` what each estimator says that a policy earns."""
     length, num = logs.reward.shape
-    q, v = values_of(right, length, MODEL_SLIP)
     time_index = jnp.arange(length)[:, None]
-    q_tm1, v_tm1 = q[time_index, logs.state, logs.right.astype(int)], v[time_index, logs.state]
+
+    def expected(q: Array, v: Array) -> tuple[Array, Array]:
+        """Of what was done, and of where it was done."""
+        return q[time_index, logs.state, logs.right.astype(int)], v[time_index, logs.state]
+
+    q, v = values_of(right, length, MODEL_SLIP)
+    states, parts = (fitted(logs, right, features) for features in (STATES, PARTS))
     log_ratio = jnp.where(
         logs.right, jnp.log(right / BEHAVIOUR), jnp.log((1 - right) / (1 - BEHAVIOUR))
     )
     probs = jnp.broadcast_to(jnp.stack([1.0 - right, right]), (num, 2))
     arguments = (logs.reward, log_ratio)
+    first = logs.state[0]
     found = (
-        metrics.direct(q[0][logs.state[0]], probs),
+        metrics.direct(q[0][first], probs),
         metrics.trajectory_is(*arguments, DISCOUNT),
         metrics.trajectory_is(*arguments, DISCOUNT, normalize=True),
         metrics.per_decision_is(*arguments, DISCOUNT),
         metrics.per_decision_is(*arguments, DISCOUNT, normalize=True),
-        metrics.doubly_robust(*arguments, q_tm1, v_tm1, DISCOUNT),
-        metrics.doubly_robust(*arguments, q_tm1, v_tm1, DISCOUNT, normalize=True),
+        metrics.doubly_robust(*arguments, *expected(q, v), DISCOUNT),
+        metrics.doubly_robust(*arguments, *expected(q, v), DISCOUNT, normalize=True),
+        metrics.direct(states[0][0][first], probs),
+        metrics.doubly_robust(*arguments, *expected(*states), DISCOUNT),
+        metrics.direct(parts[0][0][first], probs),
+        metrics.doubly_robust(*arguments, *expected(*parts), DISCOUNT),
     )
     return jnp.stack([x.mean() for x in found])
 
@@ -118,7 +152,7 @@ def run(num_seeds: int, lengths: list[int], num: int, k: int) -> list[dict[str, 
             return jax.vmap(partial(estimates, logs))(policies)
 
         keys = jax.random.split(jax.random.key(0), num_seeds)
-        found = jax.jit(lambda keys, study=study: jax.lax.map(study, keys))(keys)  # [N, P, 7]
+        found = jax.jit(lambda keys, study=study: jax.lax.map(study, keys))(keys)  # [N, P, 11]
         exact = jax.vmap(lambda p, n=length: values_of(p, n, SLIP)[1][0].mean())(policies)
         base = float(values_of(jnp.float32(BEHAVIOUR), length, SLIP)[1][0].mean())
         seconds = time.perf_counter() - start
@@ -153,7 +187,7 @@ def run(num_seeds: int, lengths: list[int], num: int, k: int) -> list[dict[str, 
                 }
             )
             print(
-                "  {estimator:7} bias {bias:8.3f} +- {bias_standard_error:6.3f}  deviation "
+                "  {estimator:9} bias {bias:8.3f} +- {bias_standard_error:6.3f}  deviation "
                 "{standard_deviation:8.3f}   SharpeRatio@{k} {sharpe_ratio:6.2f}  regret@1 "
                 "{regret:.3f}  rank correlation {rank_correlation:.2f}".format(**lines[-1]),
                 flush=True,
