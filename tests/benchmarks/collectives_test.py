@@ -22,14 +22,18 @@ ENTRY %main (p: f32[2]) -> f32[2] {
   %while.5 = (s32[]) while(%t), condition=%c, body=%outer, \
 backend_config={"known_trip_count":{"n":"3"}}
   %while.6 = (s32[]) while(%t), condition=%c, body=%inner
+  %conditional.8 = f32[] conditional(%i, %x, %y), branch_computations={%inner, %outer}
   ROOT %call.7 = f32[2]{0} call(%p), to_apply=%outer
 }
 """
 
 
 def test_operations_are_counted_as_often_as_they_are_done():
-    """Four inner rounds in each of three outer ones and in the call, and one of unknown length."""
+    """Four inner rounds in each of three outer ones, in the call and in a branch, one in the other
+    branch, and one of unknown length.
+    """
+    reduced, gathered = 4 * (3 + 1 + 1) + 1 + 1, 3 + 1 + 1
     assert collectives.traffic(PROGRAM) == {
-        "all-reduce": (4 * 3 + 4 + 1, (4 * 3 + 4 + 1) * 28.0),
-        "all-gather": (3 + 1, (3 + 1) * 16.0),
+        "all-reduce": (reduced, reduced * 28.0),
+        "all-gather": (gathered, gathered * 16.0),
     }
