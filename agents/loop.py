@@ -192,9 +192,8 @@ def sweep(
     num_configs, num_seeds = len(jax.tree.leaves(configs)[0]), len(keys)
     runs = num_configs * num_seeds
     if mesh is None:
-        devices = jax.devices()
-        number = max(n for n in range(1, len(devices) + 1) if runs % n == 0)
-        mesh = make_mesh(devices[:number])
+        share = runs // jax.process_count()  # if there is a remainder it is refused below
+        mesh = make_mesh(max(n for n in range(1, jax.local_device_count() + 1) if share % n == 0))
     if runs % mesh.size:
         raise ValueError(f"{mesh.size} devices cannot share {runs} runs evenly")
     by_seed = math.gcd(mesh.size, num_seeds)

@@ -351,11 +351,14 @@ def test_state_is_never_copied():
 
 
 def test_two_processes_equal_one(tmp_path):
-    """Two hosts of two devices, training in one run directory; stopped, resumed; then one host."""
+    """Two hosts of two devices, training in one run directory; stopped, resumed; then one host.
+    Sweeps are shared among them, too.
+    """
     script = textwrap.dedent(
         """
         import sys
         import jax, numpy as np
+        from jax.experimental.multihost_utils import process_allgather
         host, port, where, directory = sys.argv[1:]
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(f"localhost:{port}", 2, int(host))
@@ -372,6 +375,9 @@ def test_two_processes_equal_one(tmp_path):
         state = runner.train_run(directory, agent, 20, **options)
         assert state.actor.x.sharding.num_devices == 4
         np.save(f"{directory}/{host}.npy", np.asarray(state.learner["w"]))
+        configs, keys = runner.grid(toy.Config()), jax.random.split(jax.random.key(3), 4)
+        _, metrics = runner.sweep(toy.make, configs, keys, 4)
+        np.save(f"{directory}/sweep-{host}.npy", process_allgather(metrics["loss"], tiled=True))
         """
     )
     with socket.socket() as free:
@@ -399,8 +405,11 @@ def test_two_processes_equal_one(tmp_path):
         for host in hosts:
             host.kill()
     expected = runner.train(AGENT, KEY, 20).learner["w"]
+    configs, keys = runner.grid(toy.Config()), jax.random.split(jax.random.key(3), 4)
+    loss = runner.sweep(toy.make, configs, keys, 4)[1]["loss"]
     for host in range(2):
         np.testing.assert_allclose(np.load(tmp_path / f"{host}.npy"), expected, atol=1e-6)
+        np.testing.assert_allclose(np.load(tmp_path / f"sweep-{host}.npy"), loss, atol=1e-6)
     rows = toy.read_log(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [4, 8, 12, 16, 20]
     with Checkpoints(tmp_path) as saved:
