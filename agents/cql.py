@@ -6,17 +6,19 @@ arXiv:2303.05479). Of discrete actions it is a setting of `dqn`: `configs.Discre
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rlax_pref import buffers, transitions, values
-from rlax_pref.types import Agent, Array, Box, Env, Key, Transition
+from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, Numeric, PyTree, Transition
 
 from . import learning, off_policy, sac
 from .configs.offline import CQL as Config
 from .configs.offline import CalQL
+from .learning import Learner
 
 for _config in (Config, CalQL):
     jax.tree_util.register_dataclass(_config)
@@ -53,7 +55,10 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
       ValueError: the environment's actions are not continuous, or settings do not fit together.
     """
     space = learning.continuous("CQL", env)
-    method = sac.method(space, config, conservative(space, config))
+    price = partial(price_of, config)
+    method = sac.method(space, config, conservative(space, config), price)
+    if config.lagrange:
+        method = priced(config, method)
     if config.calibrate:
         method = method._replace(read=reader(config), prepare=lambda x: returns(config, x))
     return off_policy.make(env, config, method, data)
@@ -93,9 +98,34 @@ def conservative(space: Box, config: Config) -> sac.Penalty:
             jnp.broadcast_to(log_prob.T, (q.shape[0], *log_prob.T.shape)),
             q_tm1,
         )
-        return config.cql_weight * loss.sum(0)
+        return loss.sum(0)
 
     return penalty
+
+
+def price_of(config: Config, learner: Learner) -> Numeric:
+    """How much the gap between values of any actions and of the data's counts."""
+    if not config.lagrange:
+        return config.cql_weight
+    return config.cql_weight * jnp.exp(learner.params["log_multiplier"])
+
+
+def priced(config: Config, method: off_policy.Method) -> off_policy.Method:
+    """Learns what this gap has to cost in order to stay near its target, a Lagrange multiplier."""
+
+    def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
+        return {**method.init(key, obs, action), "log_multiplier": jnp.zeros(())}
+
+    def update(
+        learner: Learner, data: Any, weight: Array, count: Array, key: Key
+    ) -> tuple[Learner, Array, Metrics]:
+        learner, error, metrics = method.update(learner, data, weight, count, key)
+        surplus = metrics["penalty"] / config.num_critics - config.target_gap
+        loss = lambda log_multiplier: (-jnp.exp(log_multiplier) * surplus, None)
+        learner, _ = learning.descend(config, learner, "log_multiplier", loss)
+        return learner, error, metrics | {"price": jnp.asarray(price_of(config, learner))}
+
+    return method._replace(init=init, update=update)
 
 
 def returns(config: Config, replay: buffers.Replay) -> buffers.Replay:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import networks, policies, values
-from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, PyTree, Transition
+from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, Numeric, PyTree, Transition
 
 from . import learning, off_policy
 from .configs.off_policy import SAC as Config
@@ -40,8 +40,13 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     return off_policy.make(env, config, method(space, config), data)
 
 
-def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_policy.Method:
-    """Soft actor-critic, whose critics may be told more than their errors."""
+def method(
+    space: Box,
+    config: Config,
+    penalty: Penalty | None = None,
+    price: Callable[[Learner], Numeric] = lambda learner: 1.0,
+) -> off_policy.Method:
+    """Soft actor-critic, whose critics may be told more than their errors, at a price."""
     actor = learning.encoded(
         config,
         networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation),
@@ -68,14 +73,16 @@ def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_po
         bonus = temperature if config.soft else 0.0
         target = data.r_t + data.discount_t * values.clipped_double_q(q_t, log_prob_t, bonus)
 
-        def critic_loss(params: PyTree) -> tuple[Array, Array]:
+        def critic_loss(params: PyTree) -> tuple[Array, tuple[Array, Metrics]]:
             error = critic.apply(params, (data.obs_tm1, data.a_tm1)) - target
-            loss = jnp.square(error).sum(0)
+            loss, report = jnp.square(error).sum(0), {}
             if penalty is not None:
                 law = lambda obs: actor.apply(learner.params["actor"], obs)
                 judge = lambda obs, action: critic.apply(params, (obs, action))
-                loss = loss + penalty(law, judge, data, key_penalty)
-            return learning.average(loss, data, weight), error
+                more = penalty(law, judge, data, key_penalty)
+                loss = loss + price(learner) * more
+                report["penalty"] = learning.average(more, data, weight)
+            return learning.average(loss, data, weight), (error, report)
 
         def actor_loss(params: PyTree) -> tuple[Array, Array]:
             action, log_prob = actor.apply(params, data.obs_tm1).sample_and_log_prob(seed=key_now)
@@ -88,14 +95,15 @@ def method(space: Box, config: Config, penalty: Penalty | None = None) -> off_po
             loss = policies.sac_temperature(log_temperature, log_prob, wanted)
             return learning.average(loss, data, weight), None
 
-        learner, error = learning.descend(config, learner, "critic", critic_loss)
+        learner, (error, report) = learning.descend(config, learner, "critic", critic_loss)
         learner, log_prob = learning.descend(config, learner, "actor", actor_loss)
         learner, _ = learning.descend(config, learner, "log_temperature", temperature_loss)
         learner = learning.follow(learner, "critic", config.target_rate)
         return (
             learner,
             jnp.abs(error).mean(0),
-            {
+            report
+            | {
                 "critic_loss": learning.average(jnp.square(error).sum(0), data, weight),
                 "q": learning.average(target, data, 1.0),
                 "entropy": -learning.average(log_prob, data, 1.0),

@@ -30,6 +30,10 @@ class CQL(Offline, SAC):
     calibrate: bool = static(False)
     """Whether values of the policy's actions are left alone below what the data returned."""
     soft: bool = static(False)
+    lagrange: bool = static(False)
+    """Whether the price is learned, such that values of any actions exceed those of the data by"""
+    target_gap: float = 5.0
+    """no more than this, in units of return; `cql_weight` is the price to begin with."""
 
 
 @dataclasses.dataclass(frozen=True)

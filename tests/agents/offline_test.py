@@ -148,7 +148,41 @@ def test_cql_by_hand(name):
                     q = max(q, float(data.return_tm1[row]))
                 terms.append(np.exp(q - (-np.log(2.0) if k < 4 else -0.25)))
             expected[row] += np.log(np.mean(terms)) - scale * (1.0 + float(data.a_tm1[row, 0]))
-    np.testing.assert_allclose(penalty, 3.0 * expected, rtol=1e-5)
+    np.testing.assert_allclose(penalty, expected, rtol=1e-5)
+
+
+def test_a_learned_price_rises_while_the_gap_is_wide():
+    """It begins as CQL; then Adam's first step of the logarithm is the step size, up or down."""
+    data = jax.tree.map(lambda x: x[:8], rows(1.0))._replace(a_tm1=jnp.full((8, 1), 0.5))
+    plain, priced = settings("cql"), settings("cql", lagrange=True)
+
+    def method(config):
+        price = lambda learner: cql.price_of(config, learner)
+        return sac.method(BOX, config, cql.conservative(BOX, config), price)
+
+    one = cql.priced(priced, method(priced))
+    params = one.init(jax.random.key(0), jnp.ones((1, 1)), jnp.ones((1, 1)))
+    learner = learning.Learner(
+        params,
+        {name: learning.optimizer(priced).init(params[name]) for name in params},
+        {"critic": params["critic"]},
+        None,
+    )
+
+    @jax.jit
+    def both(gap):
+        config = dataclasses.replace(priced, target_gap=gap)
+        args = (learner, data, jnp.ones(8), jnp.int32(0), jax.random.key(1))
+        new, _, metrics = cql.priced(config, method(config)).update(*args)
+        return new.params, method(plain).update(*args)[0].params, metrics
+
+    for gap, way in ((-50.0, 1.0), (50.0, -1.0)):
+        found, expected, metrics = both(gap)
+        np.testing.assert_allclose(found["log_multiplier"], way * priced.learning_rate, rtol=1e-3)
+        np.testing.assert_allclose(
+            metrics["price"], priced.cql_weight * np.exp(way * priced.learning_rate), rtol=1e-5
+        )
+        jax.tree.map(np.testing.assert_array_equal, found["critic"], expected["critic"])
 
 
 def test_returns_of_stored_trajectories():

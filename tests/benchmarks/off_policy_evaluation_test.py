@@ -20,9 +20,7 @@ def test_it_writes_a_line_for_every_estimator(tmp_path, monkeypatch):
     spread = {name: line["standard_deviation"] for name, line in lines.items()}
     assert spread["dm"] < spread["snpdis"] < spread["pdis"] < spread["tis"]
     assert abs(lines["dm"]["bias"]) > 5 * lines["dm"]["bias_standard_error"]
-    assert (
-        spread["fqe"] < spread["dr"] and abs(lines["coarse"]["bias"]) > 3 * spread["fqe"] / 40**0.5
-    )
+    assert spread["fqe"] < spread["dr"]
     for name in ("tis", "pdis", "dr", "fqe", "fqe_dr", "coarse_dr"):
         assert abs(lines[name]["bias"]) < 4 * lines[name]["bias_standard_error"]
 
