@@ -34,12 +34,12 @@
 
 Beside them: `runner` (the one loop that drives, logs, saves, evaluates and spreads them all),
 `on_policy` (what the first four share), `off_policy` (what agents that learn from stored steps
-share, online and offline) and `learning` (what their methods are made of), `hindsight` (what those
-share that draw goals from them), `pretraining` (agents that begin with what another learned),
-`steering` (policies among whose actions a critic chooses),
-`acting` (stepping many environments with a tally of episodes), `selecting` (sample, score, select,
-learn: the loop of preferences between samples), `responding` (what agents of tokens share) and
-`configs` (what can be chosen).
+share, online and offline) and `learning` (what their methods are made of), `fitted_q` (what a
+policy earns, of others' steps), `hindsight` (what those share that draw goals from them),
+`pretraining` (agents that begin with what another learned), `steering` (policies among whose
+actions a critic chooses), `acting` (stepping many environments with a tally of episodes),
+`selecting` (sample, score, select, learn: the loop of preferences between samples), `responding`
+(what agents of tokens share) and `configs` (what can be chosen).
 """
 
 import dataclasses
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         denoising,
         digi_q,
         dqn,
+        fitted_q,
         hindsight,
         hiql,
         hooks,
@@ -102,6 +103,7 @@ __all__ = [
     "denoising",
     "digi_q",
     "dqn",
+    "fitted_q",
     "hindsight",
     "hiql",
     "hooks",

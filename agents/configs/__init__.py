@@ -24,7 +24,7 @@ from .denoising import DENOISING, Denoising
 from .goals import GOALS, HIQL, ICVF, OTA, Hindsight
 from .imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning, Imitation
 from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
-from .offline import CQL, OFFLINE, RAVL, CalQL, DigiQ, DiscreteCQL
+from .offline import CQL, OFFLINE, RAVL, CalQL, DigiQ, DiscreteCQL, FittedQ
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
 from .sequence import SEQUENCE, DecisionTransformer
@@ -67,6 +67,7 @@ __all__ = [
     "Denoising",
     "DigiQ",
     "DiscreteCQL",
+    "FittedQ",
     "Hindsight",
     "Imitation",
     "OffPolicy",

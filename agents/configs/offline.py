@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from .fields import static
 from .imitation import Imitation
-from .off_policy import DQN, SAC, Offline
+from .off_policy import DQN, SAC, Encoded, Offline
 
 Extraction = Literal["best_of_n", "advantage_weighted", "policy_gradient", "clone"]
 
@@ -97,6 +97,18 @@ class DigiQ(Imitation):
     """How greedy advantage_weighted is: it multiplies advantages."""
     max_weight: float = 100.0
     """No step counts more than this for advantage_weighted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedQ(Offline, Encoded):
+    """Fitted Q evaluation (Le et al., 2019, arXiv:1903.08738); of a policy, so not made by name."""
+
+    num_critics: int = static(2)
+    """Whose mean is believed."""
+    target_rate: float = 0.005
+    """How far the slow critics follow, each minibatch."""
+    num_samples: int = static(16)
+    """Actions of the policy that are averaged over where an estimate is asked for."""
 
 
 OFFLINE: dict[str, type] = {
