@@ -100,6 +100,7 @@ def method(env: Env, config: Config, data: Transition | None = None) -> off_poli
         num_heads=config.num_heads,
         mlp_embeddings=config.mlp_embeddings,
         mlp_head=config.mlp_head,
+        dropout=config.dropout,
     )
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
@@ -162,7 +163,9 @@ def method(env: Env, config: Config, data: Transition | None = None) -> off_poli
         num = jnp.maximum(data.valid.sum(), 1)
 
         def loss(params: PyTree) -> tuple[Array, Array]:
-            output = network.apply(params, data.contexts)
+            output = network.apply(
+                params, (*data.contexts, key) if config.dropout else data.contexts
+            )
             wrong = jnp.where(data.valid, _loss(output, data.contexts.action), 0.0)
             return (weight[:, None] * wrong).sum() / num, wrong
 

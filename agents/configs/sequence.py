@@ -12,8 +12,8 @@ class DecisionTransformer(Offline, OffPolicy):
 
     With `mlp_embeddings`, `mlp_head` and not `bounded` it has what LaMo (Shi et al., 2023,
     arXiv:2310.20587) adds to it, but for the language model that LaMo begins with and adapts.
-    Numbers are those of the paper, which drops out a tenth of the network besides; nothing is
-    dropped here. `hidden`, `activation`, `discount` and `n_step` are not read.
+    Numbers are those of the paper, which sets `dropout` to .1. `hidden`, `activation`, `discount`
+    and `n_step` are not read.
     """
 
     batch_size: int = static(64)
@@ -34,6 +34,8 @@ class DecisionTransformer(Offline, OffPolicy):
     """Attention and dense layer, so many times."""
     num_heads: int = static(1)
     """Looks back that each attention takes at once."""
+    dropout: float = static(0.0)
+    """Share of the stream and of attention that is left out while learning."""
     mlp_embeddings: bool = static(False)
     """Whether returns, observations and actions enter by a hidden layer."""
     mlp_head: bool = static(False)

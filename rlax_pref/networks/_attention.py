@@ -18,11 +18,22 @@ class _Rows(nn.Dense):
         return rows.reshape(*inputs.shape[:-1], self.features)
 
 
+class _Drop(nn.Module):
+    """Leaves out a share of what enters, where a key named dropout is given, and nothing else."""
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return nn.Dropout(self.rate, deterministic=not self.has_rng("dropout"))(x)
+
+
 class _Block(nn.Module):
     """Attention, then a layer of its own for each symbol; both read a normalised stream."""
 
     num_heads: int
     dtype: str = "float32"  # of all but parameters, softmax and the moments of the stream
+    dropout: float = 0.0  # of attention, and of what either adds to the stream
 
     @nn.compact
     def __call__(
@@ -44,7 +55,10 @@ class _Block(nn.Module):
         seen = jnp.arange(key.shape[-2]) <= now[:, None]
         score = jnp.matmul(query, key.swapaxes(-2, -1), preferred_element_type=jnp.float32)
         weight = jax.nn.softmax(jnp.where(seen, score / head_width**0.5, -jnp.inf), axis=-1)
+        weight = _Drop(self.dropout)(weight)
         attended = (weight.astype(value.dtype) @ value).swapaxes(-3, -2).reshape(x.shape)
-        x = x + rows(width, use_bias=False, kernel_init=initializer(1.0))(attended)
+        attended = rows(width, use_bias=False, kernel_init=initializer(1.0))(attended)
+        x = x + _Drop(self.dropout)(attended)
         hidden = nn.gelu(rows(4 * width, kernel_init=initializer(2**0.5))(norm()(x)))
-        return x + rows(width, kernel_init=initializer(1.0))(hidden), (key, value)
+        hidden = rows(width, kernel_init=initializer(1.0))(hidden)
+        return x + _Drop(self.dropout)(hidden), (key, value)

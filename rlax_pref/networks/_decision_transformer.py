@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from rlax_pref.networks._attention import _Block, _Rows
+from rlax_pref.networks._attention import _Block, _Drop, _Rows
 from rlax_pref.networks._plain import Network, initializer
 from rlax_pref.types import Array
 
@@ -30,6 +30,7 @@ class _DecisionTransformer(nn.Module):
     num_heads: int
     mlp_embeddings: bool
     mlp_head: bool
+    dropout: float
 
     @nn.compact
     def __call__(self, to_go: Array, obs: Array, action: Array, time: Array) -> Array:
@@ -38,9 +39,9 @@ class _DecisionTransformer(nn.Module):
         kinds = (to_go[..., None], obs, action)
         tokens = [_Embedding(self.width, self.mlp_embeddings)(x) + when for x in kinds]
         x = jnp.stack(tokens, axis=-2).reshape(*time.shape[:-1], -1, self.width)
-        x = nn.LayerNorm()(x)
+        x = _Drop(self.dropout)(nn.LayerNorm()(x))
         for _ in range(self.num_layers):
-            x, _ = _Block(self.num_heads)(x)
+            x, _ = _Block(self.num_heads, dropout=self.dropout)(x)
         x = nn.LayerNorm()(x[..., 1::3, :])
         if self.mlp_head:
             x = nn.gelu(_Rows(self.width, kernel_init=initializer(2**0.5))(x))
@@ -56,6 +57,7 @@ def decision_transformer(
     num_heads: int = 1,
     mlp_embeddings: bool = False,
     mlp_head: bool = False,
+    dropout: float = 0.0,
 ) -> Network:
     """A transformer of trajectories (Chen et al., 2021, arXiv:2106.01345).
 
@@ -70,10 +72,12 @@ def decision_transformer(
       num_heads: looks back that each attention takes at once.
       mlp_embeddings: whether what enters does so by a hidden layer, and
       mlp_head: whether what leaves does (Shi et al., 2023, arXiv:2310.20587).
+      dropout: share of the stream's beginning, of attention and of what is added to the stream that
+        is left out where a key is given.
 
     Returns:
       `apply(params, (to_go [..., K], obs [..., K, D], action [..., K, A], time [..., K] int32))`
-      is `[..., K, num_outputs]`.
+      is `[..., K, num_outputs]`; a key may follow the times, by which some of it is left out.
 
     Raises:
       ValueError: `width` cannot be shared among the heads.
@@ -83,8 +87,11 @@ def decision_transformer(
             f"decision_transformer: width={width} must be a multiple of num_heads={num_heads}"
         )
     module = _DecisionTransformer(
-        num_outputs, max_length, width, num_layers, num_heads, mlp_embeddings, mlp_head
+        num_outputs, max_length, width, num_layers, num_heads, mlp_embeddings, mlp_head, dropout
     )
     return Network(
-        lambda key, x: module.init(key, *x)["params"], lambda p, x: module.apply({"params": p}, *x)
+        lambda key, x: module.init(key, *x)["params"],
+        lambda p, x: module.apply(
+            {"params": p}, *x[:4], rngs={"dropout": x[4]} if len(x) > 4 else None
+        ),
     )

@@ -135,6 +135,21 @@ def test_outputs_go_through_grad_and_vmap(apply):
     assert np.all(slope[:3] != 0) and not np.any(slope[3:])
 
 
+def test_dropout_leaves_out_by_a_key_and_nothing_without_one():
+    """At the same parameters; of the stream's beginning, of attention and of what layers add."""
+    make = partial(networks.decision_transformer, 3, 9, width=8, num_layers=1, num_heads=2)
+    plain, drops = make(), make(dropout=0.5)
+    params = jax.tree.map(lambda x: x + 0.1, plain.init(jax.random.key(0), example()))
+    whole = jax.jit(plain.apply)(params, example())
+    np.testing.assert_array_equal(jax.jit(drops.apply)(params, example()), whole)
+    by_key = jax.jit(lambda key: drops.apply(params, (*example(), key)))
+    one, same, other = (by_key(jax.random.key(i)) for i in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert np.all(one != other) and np.all(one != whole)
+    keyed = plain.apply(params, (*example(), jax.random.key(1)))
+    np.testing.assert_allclose(keyed, whole, rtol=1e-5)
+
+
 def test_a_width_that_heads_cannot_share_is_refused():
     with pytest.raises(ValueError, match="width=7 must be a multiple of num_heads=2"):
         networks.decision_transformer(1, 9, width=7, num_heads=2)
@@ -338,6 +353,28 @@ def test_who_asks_for_more_earns_more(returns):
 def test_by_default_the_best_of_the_data_is_asked_for(returns):
     _, earned, best = returns
     assert earned == best == 3.0
+
+
+def test_only_learning_drops_out():
+    """By the key of the minibatch; nothing is left out by default, or where it acts."""
+    contexts = decision_transformer.Contexts(*jax.tree.map(lambda x: x[None], example()))
+    contexts = contexts._replace(action=jnp.ones((1, K, 2)) / 2)
+    batch = decision_transformer.Batch(contexts, jnp.ones((1, K), bool))
+
+    def losses(dropout):
+        config = configs.DecisionTransformer(**SMALL, dropout=dropout)
+        method = decision_transformer.method(Ladder(), config)
+        params = method.init(jax.random.key(0), jnp.zeros((1, D)), jnp.zeros(1, int))
+        params = {**params, "network": jax.tree.map(lambda x: x + 0.1, params["network"])}
+        optimizer = {name: learning.optimizer(config).init(params[name]) for name in params}
+        learner = learning.Learner(params, optimizer, {}, statistics.init(jnp.zeros(D)))
+        update = jax.jit(lambda key: method.update(learner, batch, jnp.ones(1), 0, key)[1])
+        return [float(update(jax.random.key(i))[0]) for i in (0, 1)]
+
+    one, other = losses(0.5)
+    assert one != other
+    one, other = losses(0.0)
+    assert one == other
 
 
 def test_step_sizes_rise_and_parameters_shrink():
