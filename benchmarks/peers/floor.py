@@ -2,9 +2,9 @@
 
 PPO: rollouts of the policy, then as many gradients of minibatches of the same size, in the order in
 which the data lie. DQN and SAC: a step of every environment, its rows stored, rows drawn, their
-gradient. What a rollout needs of chance is drawn at once, and Adam sees one vector. There are no
-statistics of episodes, no advantages, no shuffling, no limits on gradients, no slow copies that
-follow. See `turns`.
+gradient. What a rollout needs of chance is drawn at once, and time and environments are one axis of
+a minibatch. There are no statistics of episodes, no advantages, no shuffling, no limits on
+gradients, no slow copies that follow. See `turns`.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,11 @@ import jax.numpy as jnp
 import optax
 import ours
 import turns
-from jax.flatten_util import ravel_pytree
 
 from rlax_pref import agents, networks, policies, values
-from rlax_pref.agents import learning, on_policy
+from rlax_pref.agents import acting, learning, on_policy
 from rlax_pref.envs import AutoReset
-from rlax_pref.types import Array, Discrete, Key, PyTree
+from rlax_pref.types import Array, Key, PyTree
 
 
 class Rows(NamedTuple):
@@ -51,9 +50,7 @@ def ppo(env: Any, config: Any) -> Parts:
 
     def act(params: PyTree, obs: Array, noise: Array) -> Array:
         law, _ = network.apply(params, obs)
-        if isinstance(space, Discrete):
-            return jnp.argmax(law.logits + noise, -1)
-        return networks.to_env(space, law.loc + law.scale_diag * noise)
+        return networks.to_env(space, networks.sample_with(law, noise)[0])
 
     def loss(params: PyTree, _: PyTree, rows: Rows, key: Key) -> Array:
         law, v = network.apply(params, rows.obs_tm1)
@@ -116,10 +113,15 @@ def sac(env: Any, config: Any) -> Parts:
     return Parts(init, act, loss)
 
 
+def flat(x: Array) -> Array:
+    """`[T, E, ...]` as `[T * E, ...]`."""
+    return x.reshape(-1, *x.shape[2:])
+
+
 class Stand(NamedTuple):
     """Where training stands."""
 
-    params: Array  # one vector
+    params: PyTree
     optimizer: Any
     env: Any  # states, [E, ...]
     obs: Array  # [E, D]
@@ -134,39 +136,34 @@ def main(asked: dict[str, Any]) -> None:
     optimizer = optax.adam(config.learning_rate)
     num_steps, num_envs = config.num_steps, config.num_envs
 
-    def run(key: Key) -> Array:
+    def run(key: Key) -> PyTree:
         key_env, key_params, key = jax.random.split(key, 3)
         states, obs = jax.vmap(env.reset)(jax.random.split(key_env, num_envs))
         action = jnp.zeros((1, *getattr(space, "shape", ())))
         params = parts.init(key_params, obs[:1], action)
-        vector, tree = ravel_pytree(params)
 
-        def act(stand: Stand, chance: tuple[Key, Array]) -> tuple[Stand, Rows]:
-            keys, noise = chance
-            action = parts.act(tree(stand.params), stand.obs, noise)
-            states, timestep = jax.vmap(env.step)(keys, stand.env, action)
+        def act(stand: Stand, drawn: tuple[Any, Array]) -> tuple[Stand, Rows]:
+            chance, noise = drawn
+            action = parts.act(stand.params, stand.obs, noise)
+            states, timestep = jax.vmap(env.go_on)(chance, stand.env, action)
             rows = Rows(stand.obs, action, timestep.reward, timestep.discount, timestep.last_obs)
             return stand._replace(env=states, obs=timestep.obs), rows
 
         def descend(stand: Stand, rows: Rows, key: Key) -> Stand:
-            loss = lambda vector: parts.loss(tree(vector), params, rows, key)
-            step, state = optimizer.update(jax.grad(loss)(stand.params), stand.optimizer)
-            return stand._replace(params=stand.params + step, optimizer=state)
+            grads = jax.grad(parts.loss)(stand.params, params, rows, key)
+            change, state = optimizer.update(grads, stand.optimizer)
+            return stand._replace(params=optax.apply_updates(stand.params, change), optimizer=state)
 
-        def chances(key: Key, length: int) -> tuple[Key, Array]:
+        def chances(key: Key, length: int) -> tuple[Any, Array]:
             shape = (length, num_envs)
-            if isinstance(space, Discrete):
-                noise = jax.random.gumbel(key, (*shape, space.num))
-            else:
-                noise = jax.random.normal(key, (*shape, *space.shape))
-            return jax.random.split(key, shape), noise
+            return acting.draw(env, key, shape), networks.sampling_noise(space, key, shape)
 
         def roll(stand: Stand, key: Key) -> tuple[Stand, None]:
             stand, rows = jax.lax.scan(act, stand, chances(key, num_steps))
             size = num_steps // config.num_minibatches
 
             def some(stand: Stand, i: Array) -> tuple[Stand, None]:
-                part = lambda x: jax.lax.dynamic_slice_in_dim(x, i * size, size)
+                part = lambda x: flat(jax.lax.dynamic_slice_in_dim(x, i * size, size))
                 return descend(stand, jax.tree.map(part, rows), key), None
 
             order = jnp.tile(jnp.arange(config.num_minibatches), config.num_epochs)
@@ -179,12 +176,11 @@ def main(asked: dict[str, Any]) -> None:
             stored = jax.tree.map(put, stored, rows)
 
             def some(stand: Stand, drawn: Array) -> tuple[Stand, None]:
-                take = lambda x: x.reshape(-1, *x.shape[2:])[drawn]
-                return descend(stand, jax.tree.map(take, stored), key), None
+                return descend(stand, jax.tree.map(lambda x: flat(x)[drawn], stored), key), None
 
             return (jax.lax.scan(some, stand, drawn)[0], stored), None
 
-        stand = Stand(vector, optimizer.init(vector), states, obs)
+        stand = Stand(params, optimizer.init(params), states, obs)
         length = ours.steps(asked, config)
         if asked["agent"] == "ppo":
             return jax.lax.scan(roll, stand, jax.random.split(key, length))[0].params
