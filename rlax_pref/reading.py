@@ -32,9 +32,13 @@ def token_law(output: Array, token: Array, temperature: Numeric = 1.0) -> Law:
     chance = temperature > 0
     scale = jnp.broadcast_to(jnp.where(chance, temperature, 1.0), token.shape)[..., None]
     output, token = output.astype(jnp.float32), jnp.clip(token, 0, output.shape[-1] - 1)
-    log_probs = jax.nn.log_softmax(output / scale, axis=-1)
-    log_prob = jnp.take_along_axis(log_probs, token[..., None], axis=-1)[..., 0]
-    entropy = -(jnp.exp(log_probs) * log_probs).sum(-1)
+    top = jax.lax.stop_gradient(output.max(-1, keepdims=True))
+    below = (output - top) / scale
+    weight = jnp.exp(below)
+    total = weight.sum(-1)
+    log_total = jnp.log(total)
+    log_prob = jnp.take_along_axis(below, token[..., None], axis=-1)[..., 0] - log_total
+    entropy = log_total - jnp.where(weight > 0, weight * below, 0.0).sum(-1) / total
     return Law(
         jnp.where(chance, log_prob, 0.0),
         jnp.where(chance, entropy, 0.0),

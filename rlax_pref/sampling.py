@@ -90,13 +90,13 @@ class _Moment(NamedTuple):
     token: Array  # int32, the token where it is given
     given: Array  # bool, whether it is
     allowed: Array  # bool, the response may have this token
-    key: Key  # of the sample
+    chance: Array  # float32 in [0, 1), which of the tokens is sampled
 
 
 def _moments(key: Key, token: Array, given: Array, allowed: Array) -> _Moment:
     """Puts time first: `[..., T]` -> `[T, ...]`."""
     token, given, allowed = (jnp.moveaxis(x, -1, 0) for x in (token, given, allowed))
-    return _Moment(token, given, allowed, jax.random.split(key, token.shape[0]))
+    return _Moment(token, given, allowed, jax.random.uniform(key, token.shape))
 
 
 def _write(
@@ -124,7 +124,7 @@ def _write(
 
     def choose(output: Array, going: Array, now: _Moment) -> tuple[Array, Responses]:
         live = going & now.allowed
-        token = jnp.where(now.given, now.token, _draw(now.key, output, temperature))
+        token = jnp.where(now.given, now.token, _draw(now.chance, output, temperature))
         token = jnp.where(live, token, _fill(stop))
         law = reading.token_law(output, token, temperature)
         chosen = Responses(
@@ -156,11 +156,46 @@ def _fill(stop: int | None) -> int:
     return 0 if stop is None else stop
 
 
-def _draw(key: Key, output: Array, temperature: Numeric) -> Array:
-    """A token of softmax(output / temperature): the largest of logits with Gumbel noise."""
-    noise = jax.random.gumbel(key, output.shape)
-    scale = jnp.asarray(temperature, jnp.float32)[..., None]
-    return jnp.argmax(output + scale * noise, axis=-1).astype(jnp.int32)
+def _draw(chance: Array, output: Array, temperature: Numeric, *, block: int = 128) -> Array:
+    """The token of softmax(output / temperature) at which summed probabilities pass a number.
+
+    One number a token, where Gumbel noise takes one for each of the vocabulary; blocks are summed
+    first, then the tokens of the block that it falls into.
+
+    Args:
+      chance: `[...]` in [0, 1).
+      output: `[..., K]` logits.
+      temperature: >= 0, a scalar, or `[...]`; at 0 the first of the largest logits.
+      block: tokens of a block.
+    """
+    warm = jnp.broadcast_to(jnp.asarray(temperature) > 0, chance.shape)
+    scale = jnp.broadcast_to(jnp.where(warm, temperature, 1.0), chance.shape)[..., None]
+    output = output.astype(jnp.float32)
+    top = output.max(-1, keepdims=True)
+    weight = jnp.where(warm[..., None], jnp.exp((output - top) / scale), output == top)
+    chance = jnp.where(warm, chance, 0.0)[..., None]
+    index, inside, level = _block(weight, chance, block)
+    behind = jnp.cumsum(inside, axis=-1) <= jnp.maximum(level, 0.0)
+    # Rounding may put the number behind all tokens of the block: then it is at the last of them.
+    last = jnp.where(inside > 0, index, 0).max(-1)
+    return jnp.minimum(index[..., 0] + behind.sum(-1), last)
+
+
+def _block(weight: Array, chance: Array, size: int) -> tuple[Array, Array, Array]:
+    """The block of weights `[..., K]` that a number `[..., 1]` falls into, and where in it."""
+    num, ones = weight.shape[-1], (1,) * (weight.ndim - 1)
+    if num <= size:
+        level = chance * jnp.cumsum(weight, axis=-1)[..., -1:]
+        return jnp.arange(num).reshape(*ones, -1), weight, level
+    whole = num // size * size
+    total = weight[..., :whole].reshape(*weight.shape[:-1], -1, size).sum(-1)
+    total = jnp.append(total, weight[..., whole:].sum(-1, keepdims=True), axis=-1)
+    upto = jnp.cumsum(total, axis=-1)
+    level = chance * upto[..., -1:]
+    which = (upto <= level).sum(-1, keepdims=True)
+    index = which * size + jnp.arange(size).reshape(*ones, -1)
+    inside = jnp.take_along_axis(weight, index, axis=-1, mode="fill", fill_value=0.0)
+    return index, inside, level - jnp.take_along_axis(upto - total, which, axis=-1)
 
 
 def score_responses(score: Score, prompt: Array, responses: Responses, key: Key) -> Array:

@@ -45,7 +45,7 @@ def token_law(
     temperature: Numeric = 1.0,
     *,
     rows: int = 1024,
-    columns: int = 4096,
+    columns: int = 1024,
 ) -> Law:
     """Log-probability of a token and entropy of its law, as of `reading.token_law`.
 
@@ -88,7 +88,7 @@ def kl(
     anchor_head: Head,
     *,
     rows: int = 1024,
-    columns: int = 4096,
+    columns: int = 1024,
 ) -> Array:
     """Divergence of each law from an anchor's, exact over the whole vocabulary.
 

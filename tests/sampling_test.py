@@ -131,6 +131,32 @@ def test_frequencies_are_the_probabilities():
     np.testing.assert_allclose(frequency, expected, atol=4 * np.sqrt(0.25 / num))
 
 
+@pytest.mark.parametrize(("size", "block"), [(10, 128), (10, 4), (12, 4), (1, 1)])
+def test_a_token_is_where_the_probabilities_pass_the_number(size, block):
+    """Each token's share of evenly spaced numbers is its probability, blocks or not."""
+    draw = jax.jit(lambda *x: sampling._draw(*x, block=block))
+    num, output = 20_000, 3 * jax.random.normal(KEY, (size,))
+    output = output.at[jnp.array([0, size - 1])].set(-jnp.inf if size > 1 else 0.0)
+    rows, chance = jnp.broadcast_to(output, (num, size)), (jnp.arange(num) + 0.5) / num
+    for temperature in (1.0, 0.5):
+        share = np.bincount(draw(chance, rows, temperature), minlength=size) / num
+        expected = jax.nn.softmax(output / temperature)
+        np.testing.assert_allclose(share, expected, atol=2 / num + 1e-5)
+        assert not share[expected == 0].any()
+    np.testing.assert_array_equal(draw(chance, rows, 0.0), output.argmax())
+    ends = jnp.array([0.0, 1 - 2.0**-23])
+    first, last = draw(ends, rows[:2], 1.0)
+    possible = np.flatnonzero(np.isfinite(output))
+    assert (first, last) == (possible[0], possible[-1])
+
+
+def test_of_equals_the_first_is_taken_without_chance():
+    output = jnp.zeros((2, 9)).at[:, jnp.array([3, 5, 8])].set(2.0)
+    for block in (2, 4, 128):
+        found = sampling._draw(jnp.array([0.3, 0.99]), output, 0.0, block=block)
+        np.testing.assert_array_equal(found, 3)
+
+
 def test_token_law_by_hand():
     output = jnp.log(jnp.array([0.5, 0.25, 0.25]))
     law = reading.token_law(output, jnp.int32(1))

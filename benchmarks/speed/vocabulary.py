@@ -2,83 +2,185 @@
 
     python -m benchmarks.speed.vocabulary --out FILE
 
-Log-probabilities and entropies of a batch of tokens, and their gradients to features and last
-layer, by the plain formula and a chunk at a time (`rlax_pref.vocabulary`). Memory is XLA's own
-account of what a program needs beside its arguments and results; times are medians of rounds in
-which the two take turns.
+Losses and their gradients, by the plain formulas and a chunk at a time (`rlax_pref.vocabulary`): of
+a law alone, to features and last layer; and of DPO, of DPO with a divergence at each token, of PPO
+with an entropy bonus and of GRPO with a divergence, to all parameters of a transformer. Memory is
+XLA's own account, of arguments and gradients and of what else there is (scratch); times are medians
+of rounds in which the two ways take turns.
 """
 
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import record
-from rlax_pref import sampling, vocabulary
-from rlax_pref.types import Array
-from rlax_pref.vocabulary import Head
+from rlax_pref import networks, policies, reading, tokens, vocabulary
+from rlax_pref.types import Array, PyTree
+from rlax_pref.vocabulary import Head, Law
+
+LENGTH, PROMPT = 64, 8
 
 
-def plain(features: Array, head: Head, token: Array) -> tuple[Array, Array]:
-    """All logits at once."""
-    return sampling.token_law(features @ head.kernel + head.bias[None], token)
+class Way(NamedTuple):
+    """How outputs are read."""
+
+    of_features: Callable[[Array, Head, Array], Law]
+    law: Callable[..., Law]  # as `reading.law`
+    compare: Callable[..., Array]  # as `reading.compare`
 
 
-def loss(law: Callable[..., tuple[Array, Array]]) -> Callable[..., Array]:
-    """A policy loss with an entropy bonus."""
+WAYS = {
+    "plain": Way(
+        lambda x, head, token: reading.token_law(vocabulary.logits(x, head), token),
+        lambda network, params, prompt, response: reading.token_law(
+            network.apply(params, prompt, response), response
+        ),
+        lambda function, network, params, other, prompt, response: function(
+            network.apply(params, prompt, response), network.apply(other, prompt, response)
+        ),
+    ),
+    "chunked": Way(vocabulary.token_law, reading.law, reading.compare),
+}
 
-    def value(features: Array, head: Head, token: Array) -> Array:
-        log_prob, entropy = law(features, head, token)
-        return -(log_prob + 0.01 * entropy).mean()
 
-    return value
+class Data(NamedTuple):
+    """Pairs of responses, `[B, 2, L]`, and the first policy."""
+
+    prompt: Array
+    response: Array
+    log_prob: Array
+    advantage: Array
+    reference: PyTree
 
 
-def measure(num_tokens: int, width: int, size: int, rounds: int) -> list[dict[str, Any]]:
+def dpo(way: Way, network: networks.TokenNetwork, params: PyTree, data: Data) -> Array:
+    """With what the agent reports of the tokens."""
+    law = way.law(network, params, data.prompt, data.response)
+    anchor = way.law(network, data.reference, data.prompt, data.response)
+    ratio = (law.log_prob - anchor.log_prob).sum(-1)
+    return policies.dpo(ratio[:, 0], ratio[:, 1]).mean()
+
+
+def ra_dpo(way: Way, network: networks.TokenNetwork, params: PyTree, data: Data) -> Array:
+    """DPO less what the policy lost at each token, by its tail."""
+
+    def risk(logits: Array, ref_logits: Array) -> Array:
+        one = jnp.ones((*logits.shape[:-1], 1))
+        return policies.sequential_divergence(
+            logits[..., None, :], ref_logits[..., None, :], one, "cvar", level=0.5
+        )
+
+    law = way.law(network, params, data.prompt, data.response)
+    anchor = way.law(network, data.reference, data.prompt, data.response)
+    ratio = (law.log_prob - anchor.log_prob).sum(-1)
+    lost = way.compare(risk, network, params, data.reference, data.prompt, data.response).sum(-1)
+    return policies.tdpo1(ratio[:, 0], ratio[:, 1], lost[:, 0], lost[:, 1]).mean()
+
+
+def ppo(way: Way, network: networks.TokenNetwork, params: PyTree, data: Data) -> Array:
+    """Of tokens, with an entropy bonus."""
+    law = way.law(network, params, data.prompt, data.response)
+    loss = policies.ppo_clip(law.log_prob, data.log_prob, data.advantage, (0.2, 0.2))
+    return (loss - 0.01 * law.entropy).mean()
+
+
+def grpo(way: Way, network: networks.TokenNetwork, params: PyTree, data: Data) -> Array:
+    """PPO of tokens, held back by the divergence from the first policy."""
+    law = way.law(network, params, data.prompt, data.response)
+    anchor = way.law(network, data.reference, data.prompt, data.response)
+    loss = policies.ppo_clip(law.log_prob, data.log_prob, data.advantage, (0.2, 0.2))
+    loss += 0.04 * policies.kl(law.log_prob, anchor.log_prob, "k3")
+    return tokens.aggregate(loss, jnp.ones(loss.shape), "sequence_mean")
+
+
+LOSSES = {"dpo": dpo, "ra_dpo": ra_dpo, "ppo": ppo, "grpo": grpo}
+
+
+def task(
+    name: str, num_tokens: int, width: int, size: int
+) -> tuple[Callable[[Way], Callable[..., Any]], tuple[Any, ...]]:
+    """A loss with its gradient, given a way, and its arguments."""
+    keys = jax.random.split(jax.random.key(0), 6)
+    if name == "law":
+        x = jax.random.normal(keys[0], (num_tokens, width))
+        head = Head(jax.random.normal(keys[1], (width, size)) / width**0.5, jnp.zeros(size))
+        token = jax.random.randint(keys[2], (num_tokens,), 0, size)
+
+        def of_law(way: Way) -> Callable[..., Any]:
+            def loss(x: Array, head: Head) -> Array:
+                law = way.of_features(x, head, token)
+                return -(law.log_prob + 0.01 * law.entropy).mean()
+
+            return jax.value_and_grad(loss, (0, 1))
+
+        return of_law, (x, head)
+
+    network = networks.transformer(size, size, PROMPT, LENGTH, width=width)
+    start = jax.jit(network.init)
+    shape = (num_tokens // (2 * LENGTH), 2)
+    data = Data(
+        prompt=jax.random.randint(keys[2], (*shape, PROMPT), 0, size),
+        response=jax.random.randint(keys[3], (*shape, LENGTH), 0, size),
+        log_prob=jnp.full((*shape, LENGTH), -np.log(size)),
+        advantage=jax.random.normal(keys[4], (*shape, LENGTH)),
+        reference=start(keys[1]),
+    )
+
+    def of_policy(way: Way) -> Callable[..., Any]:
+        loss = lambda params, data: LOSSES[name](way, network, params, data)
+        return jax.value_and_grad(loss)
+
+    return of_policy, (start(keys[0]), data)
+
+
+def measure(name: str, num_tokens: int, width: int, size: int, rounds: int) -> list[dict[str, Any]]:
     """A line for either way."""
-    key_x, key_head, key_token = jax.random.split(jax.random.key(0), 3)
-    x = jax.random.normal(key_x, (num_tokens, width))
-    head = Head(jax.random.normal(key_head, (width, size)) / width**0.5, jnp.zeros(size))
-    token = jax.random.randint(key_token, (num_tokens,), 0, size)
-    ways = {"plain": plain, "chunked": vocabulary.token_law}
+    gradient, given = task(name, num_tokens, width, size)
     programs, lines, found = {}, {}, {}
-    for name, law in ways.items():
+    for way, how in WAYS.items():
         start = time.perf_counter()
-        gradient = jax.value_and_grad(loss(law), (0, 1))
-        programs[name] = jax.jit(gradient).lower(x, head, token).compile()
-        memory = programs[name].memory_analysis()
-        lines[name] = {
-            "way": name,
+        programs[way] = jax.jit(gradient(how)).lower(*given).compile()
+        memory = programs[way].memory_analysis()
+        kept = memory.argument_size_in_bytes + memory.output_size_in_bytes
+        lines[way] = {
+            "loss": name,
+            "way": way,
             "tokens": num_tokens,
             "width": width,
             "vocabulary": size,
             "compile_seconds": round(time.perf_counter() - start, 3),
             "scratch_megabytes": round(memory.temp_size_in_bytes / 2**20, 2),
-            "gradient_megabytes": round(memory.output_size_in_bytes / 2**20, 2),
+            "arguments_and_gradients_megabytes": round(kept / 2**20, 2),
         }
-        found[name] = jax.block_until_ready(programs[name](x, head, token))
-    worst = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), *found.values())
-    times: dict[str, list[float]] = {name: [] for name in ways}
+        if rounds:
+            found[way] = jax.block_until_ready(programs[way](*given))
+    times: dict[str, list[float]] = {way: [] for way in programs}
     for _ in range(rounds):
-        for name, program in programs.items():
+        for way, program in programs.items():
             start = time.perf_counter()
-            jax.block_until_ready(program(x, head, token))
-            times[name].append(time.perf_counter() - start)
-    ratio = np.median(np.array(times["chunked"]) / np.array(times["plain"]))
-    for name, line in lines.items():
-        line |= {
-            "seconds": round(float(np.median(times[name])), 4),
-            "time_ratio": round(float(ratio), 3),
-            "largest_difference": max(jax.tree.leaves(worst)),
-            **record.where(),
-        }
+            jax.block_until_ready(program(*given))
+            times[way].append(time.perf_counter() - start)
+    for way, line in lines.items():
+        line |= record.where()
+        if rounds:
+            ratio = np.median(np.array(times["chunked"]) / np.array(times["plain"]))
+            worst = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), *found.values())
+            largest = jax.tree.map(lambda a: float(jnp.abs(a).max()), found["plain"])
+            line |= {
+                "seconds": round(float(np.median(times[way])), 4),
+                "time_ratio": round(float(ratio), 3),
+                "largest_difference": max(jax.tree.leaves(worst)),
+                "largest": max(jax.tree.leaves(largest)),
+            }
         print(
-            "{vocabulary:>7,} {way:>8}: {scratch_megabytes:>8.1f} MB scratch, "
-            "{seconds:.3f} s".format(**line),
+            "{loss:>7} {vocabulary:>8,} {way:>8}: {scratch_megabytes:>8.1f} MB scratch beside "
+            "{arguments_and_gradients_megabytes:.1f} MB".format(**line),
+            f"{line.get('seconds', ''):>8} s",
             flush=True,
         )
     return list(lines.values())
@@ -87,16 +189,19 @@ def measure(num_tokens: int, width: int, size: int, rounds: int) -> list[dict[st
 def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = ["law", *LOSSES]
+    parser.add_argument("--losses", nargs="+", choices=names, default=names)
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--vocabularies", type=int, nargs="+", default=[32_768, 131_072])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5, help="0: memory alone")
 
     def run(args: argparse.Namespace) -> list[dict[str, Any]]:
         return [
             line
+            for name in args.losses
             for size in args.vocabularies
-            for line in measure(args.tokens, args.width, size, args.rounds)
+            for line in measure(name, args.tokens, args.width, size, args.rounds)
         ]
 
     record.run(parser, run, arguments)

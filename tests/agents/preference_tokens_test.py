@@ -85,7 +85,8 @@ def test_learns_from_preferences(name, lock):
     metrics = train(agent, 60)[1]
     earned = np.asarray(metrics["return"])
     assert earned[0] < 0.45 and earned[-5:].mean() > 0.6
-    assert metrics["rewards/margins"][-1] > metrics["rewards/margins"][0]
+    margins = metrics["rewards/margins"]  # 0 again where no pair is left to learn from
+    assert margins.max() > margins[0]
 
 
 def test_first_step_of_dpo_is_at_the_reference(lock):

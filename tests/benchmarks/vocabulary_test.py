@@ -1,4 +1,4 @@
-"""The benchmark of large vocabularies writes a line for either way."""
+"""The benchmark of large vocabularies writes a line for either way of every loss."""
 
 import json
 
@@ -6,12 +6,25 @@ from benchmarks import record
 from benchmarks.speed import vocabulary
 
 
-def test_it_writes_a_line_for_either_way(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, settings):
     monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     out = tmp_path / "lines.jsonl"
-    small = "--tokens 64 --width 4 --vocabularies 8192 --rounds 2"
-    vocabulary.main([*small.split(), "--out", str(out)])
-    plain, chunked = (json.loads(line) for line in out.read_text().splitlines())
-    assert (plain["way"], chunked["way"]) == ("plain", "chunked")
-    assert chunked["scratch_megabytes"] < plain["scratch_megabytes"]
-    assert plain["largest_difference"] < 1e-5
+    vocabulary.main([*settings.split(), "--out", str(out)])
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_it_writes_a_line_for_either_way(tmp_path, monkeypatch):
+    small = "--losses law --tokens 128 --width 4 --vocabularies 8192 --rounds 2"
+    lines = run(tmp_path, monkeypatch, small)
+    assert [line["way"] for line in lines] == ["plain", "chunked"]
+    assert [line["loss"] for line in lines] == ["law", "law"]
+    for line in lines:
+        assert line["largest_difference"] < 1e-5
+        assert line["seconds"] > 0
+
+
+def test_it_may_ask_for_memory_alone(tmp_path, monkeypatch):
+    small = "--losses ra_dpo --tokens 2048 --width 4 --vocabularies 16384 --rounds 0"
+    plain, chunked = run(tmp_path, monkeypatch, small)
+    assert chunked["scratch_megabytes"] < plain["scratch_megabytes"] / 4
+    assert "seconds" not in plain
