@@ -54,6 +54,7 @@ TASKS = {
 COMMON = {"batch_size": 64}
 METHODS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "iql": (imitation, "iql", {}),
+    "iql, tau .9": (imitation, "iql", {"tau": 0.9}),
     "xql": (imitation, "xql", {}),
     "awac": (imitation, "awac", {}),
     "odice": (imitation, "odice", {}),
@@ -66,6 +67,13 @@ METHODS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "cal_ql": (cql, "cal_ql", {}),
 }
 KINDS = {td3: Box, dqn: Discrete, cql: Box}  # of actions, where not all will do
+
+
+def configure(method: str, task: Task) -> Any:
+    """An agent's defaults, but for what agents share here."""
+    _, agent, settings = METHODS[method]
+    shift = {"reward_shift": task.shift} if agent == "cal_ql" else {}
+    return agents.config_from(agent, {**COMMON, **task.settings, **settings, **shift})
 
 
 def judge(env: Env, policy: Policy, key: Key) -> Array:
@@ -157,11 +165,10 @@ def run(
             say(name, f"data: {part}", each)
         say(name, "ppo, later", best)
         for method in methods:
-            module, agent, settings = METHODS[method]
+            module = METHODS[method][0]
             if module in KINDS and not isinstance(env.action_space, KINDS[module]):
                 continue
-            shift = {"reward_shift": task.shift} if agent == "cal_ql" else {}
-            config = agents.config_from(agent, {**COMMON, **task.settings, **settings, **shift})
+            config = configure(method, task)
             start = time.perf_counter()
             found = np.asarray(study(config, keys, data, module.make, env, minibatches))
             seconds = round(time.perf_counter() - start, 2)

@@ -28,12 +28,20 @@ def test_offline_control_writes_a_line_for_every_condition(write, monkeypatch):
     task = offline_control.Task(1, 2, {"hidden": (4,)})
     monkeypatch.setattr(offline_control, "TASKS", {"cartpole": task})
     monkeypatch.setattr(offline_control, "TIME_LIMIT", 20)
-    lines = write(
-        offline_control, "--steps", "240", "--minibatches", "16", "--methods", "bc", "td3_bc"
-    )
+    options = ["--steps", "240", "--minibatches", "16"]
+    lines = write(offline_control, *options, "--methods", "bc", "td3_bc", "cql", "cal_ql")
     parts = ["data: random", "data: early", "data: later", "ppo, later"]
-    assert [line["method"] for line in lines] == [*parts, "bc"]  # TD3 knows no discrete actions
+    assert [line["method"] for line in lines] == [*parts, "bc"]  # others act continuously
     assert all(1 <= line["mean"] <= 20 for line in lines)
+
+
+def test_cal_ql_sees_no_negative_reward():
+    """Where an episode is cut, what would have followed counts as 0, which is less."""
+    worst = {"cartpole": 1.0, "pendulum": -(np.pi**2 + 0.1 * 8**2 + 0.001 * 2**2)}
+    for name, reward in worst.items():
+        config = offline_control.configure("cal_ql", offline_control.TASKS[name])
+        assert config.reward_scale * reward + config.reward_shift >= 0
+    assert offline_control.configure("cql", offline_control.TASKS["pendulum"]).reward_shift == 0
 
 
 def test_stitching_writes_a_line_for_every_method(write):
