@@ -60,6 +60,9 @@ def main(asked: dict[str, Any]) -> None:
     if asked["agent"] == "ppo":
         from purejaxrl import ppo as module
 
+        if asked["num_seeds"] > 1:  # batches of the QR decompositions it begins with hang on CPUs
+            first = jax.nn.initializers.variance_scaling
+            module.orthogonal = lambda scale: first(scale**2, "fan_in", "truncated_normal")
         config |= ppo(settings)
         network = module.ActorCritic(num_actions, settings["activation"])
         choose = lambda weights, obs: network.apply(weights, obs)[0].mode()
