@@ -95,8 +95,8 @@ def descent(
             f"num_steps={config.num_steps} must be a multiple of "
             f"num_minibatches={config.num_minibatches}"
         )
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-5)
+    optimizer = optax.flatten(  # one vector is a few kernels, a tree of them is dozens
+        optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-5))
     )
 
     def update(

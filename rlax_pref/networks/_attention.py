@@ -6,16 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rlax_pref.networks._dense import Dense
 from rlax_pref.networks._plain import initializer
 from rlax_pref.types import Array
-
-
-class _Rows(nn.Dense):
-    """A dense layer that sees all leading axes as one: on a CPU its gradient is twice as fast."""
-
-    def __call__(self, inputs: Array) -> Array:
-        rows = super().__call__(inputs.reshape(-1, inputs.shape[-1]))
-        return rows.reshape(*inputs.shape[:-1], self.features)
 
 
 class _Drop(nn.Module):
@@ -42,7 +35,7 @@ class _Block(nn.Module):
         """`[..., T, width]` symbols from `position` on -> the same, and all keys and values."""
         width = x.shape[-1]
         head_width = width // self.num_heads
-        rows, norm = partial(_Rows, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
+        rows, norm = partial(Dense, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
         mixed = rows(3 * width, use_bias=False, kernel_init=initializer(1.0))(norm()(x))
         heads = mixed.reshape(*x.shape[:-1], 3 * self.num_heads, head_width).swapaxes(-3, -2)
         query, key, value = jnp.split(heads, 3, axis=-3)  # [..., heads, T, head_width]

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rlax_pref.networks._dense import Dense
 from rlax_pref.networks._plain import ACTIVATIONS, Network, _Tower, applying, initializer, value
 from rlax_pref.types import Array, PyTree
 
@@ -109,8 +110,8 @@ class _Implicit(nn.Module):
     def __call__(self, obs: Array, tau: Array) -> Array:
         x = self.activation(_Tower(self.hidden, self.activation, 2**0.5)(obs))
         wave = jnp.cos(jnp.pi * jnp.multiply.outer(tau, jnp.arange(self.num_cosines)))
-        fraction = nn.relu(nn.Dense(self.hidden[-1], kernel_init=initializer(2**0.5))(wave))
-        q = nn.Dense(self.num_actions, kernel_init=initializer(1.0))(x[..., None, :] * fraction)
+        fraction = nn.relu(Dense(self.hidden[-1], kernel_init=initializer(2**0.5))(wave))
+        q = Dense(self.num_actions, kernel_init=initializer(1.0))(x[..., None, :] * fraction)
         return jnp.swapaxes(q, -1, -2)
 
 

@@ -3,7 +3,8 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from rlax_pref.networks._attention import _Block, _Drop, _Rows
+from rlax_pref.networks._attention import _Block, _Drop
+from rlax_pref.networks._dense import Dense
 from rlax_pref.networks._plain import Network, initializer
 from rlax_pref.types import Array
 
@@ -16,8 +17,8 @@ class _Embedding(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = _Rows(self.width, kernel_init=initializer(1.0))(x)
-        return x + _Rows(self.width, kernel_init=initializer(1.0))(nn.gelu(x)) if self.deep else x
+        x = Dense(self.width, kernel_init=initializer(1.0))(x)
+        return x + Dense(self.width, kernel_init=initializer(1.0))(nn.gelu(x)) if self.deep else x
 
 
 class _DecisionTransformer(nn.Module):
@@ -44,8 +45,8 @@ class _DecisionTransformer(nn.Module):
             x, _ = _Block(self.num_heads, dropout=self.dropout)(x)
         x = nn.LayerNorm()(x[..., 1::3, :])
         if self.mlp_head:
-            x = nn.gelu(_Rows(self.width, kernel_init=initializer(2**0.5))(x))
-        return _Rows(self.num_outputs, kernel_init=initializer(0.01))(x)
+            x = nn.gelu(Dense(self.width, kernel_init=initializer(2**0.5))(x))
+        return Dense(self.num_outputs, kernel_init=initializer(0.01))(x)
 
 
 def decision_transformer(

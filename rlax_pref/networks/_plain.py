@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rlax_pref.networks._dense import Dense
 from rlax_pref.types import Array, Box, Discrete, Key, PyTree
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -56,7 +57,7 @@ class _Tower(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        dense, norm = partial(nn.Dense, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
+        dense, norm = partial(Dense, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
         for size in self.sizes[:-1]:
             x = dense(size, kernel_init=initializer(2**0.5))(x)
             x = self.activation(norm()(x) if self.layer_norm else x)

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import vocabulary
-from rlax_pref.networks._attention import _Block, _Rows
+from rlax_pref.networks._attention import _Block
+from rlax_pref.networks._dense import Dense
 from rlax_pref.networks._plain import check_dtype, initializer
 from rlax_pref.networks._tokens import TokenNetwork, assert_fits
 from rlax_pref.types import Array, Key, PyTree
@@ -51,7 +52,7 @@ class _Transformer(nn.Module):
         self.places = self.param("places", initializer(1.0), (self.num_places, self.width))
         self.blocks = [block(self.num_heads, self.dtype) for _ in range(self.num_layers)]
         self.norm = nn.LayerNorm(dtype=self.dtype)
-        self.head = _Rows(
+        self.head = Dense(
             self.num_outputs,
             dtype=self.dtype,
             kernel_init=initializer(0.01),
