@@ -4,7 +4,7 @@ from typing import Any
 
 import turns
 
-from rlax_pref import agents, envs
+from rlax_pref import agents, envs, machines
 from rlax_pref.agents import loop
 from rlax_pref.types import Array, Env, Key, TimeStep
 
@@ -40,6 +40,8 @@ def steps(asked: dict[str, Any], config: Any) -> int:
 
 def main(asked: dict[str, Any]) -> None:
     """Compiles, and takes turns."""
+    devices = asked.get("devices", 1)
+    machines.split_cpu(devices)
     env = environment(asked["env"])
     config = agents.config_from(asked["agent"], asked["settings"])
     agent = agents.make(asked["agent"], env, config)
@@ -51,7 +53,7 @@ def main(asked: dict[str, Any]) -> None:
         policy = agent.policy(learner)
         return loop.evaluate(env, policy, key, asked["episodes"], 1000)["return"].mean()
 
-    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"]))
+    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"], devices))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ object:
     env       what to act in, by the name its library has for it
     settings  of the agent, under this project's names
     env_steps, num_seeds, episodes to judge by
+    devices   how many share the seeds
     first     whether it will train only once, to be over with the first update
     checkout  where the library is, if it is not installed
 """
@@ -48,7 +49,10 @@ def take(make: Callable[[], tuple[Any, ...]]) -> None:
 
 
 def compiled(
-    run: Callable[[Any], Any], judge: Callable[[Any, Any], Any] | None, num_seeds: int
+    run: Callable[[Any], Any],
+    judge: Callable[[Any, Any], Any] | None,
+    num_seeds: int,
+    num_devices: int = 1,
 ) -> Program:
     """Two functions for `take`, which serve all seeds at once.
 
@@ -56,12 +60,16 @@ def compiled(
       run: trains from a key.
       judge: what return the result earns, from it and a key; None if nothing can be said.
       num_seeds: how many.
+      num_devices: how many share them.
     """
     import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     key, batch = jax.random.key(0), lambda f: f  # one seed alone may skip branches
     if num_seeds > 1:
-        key, batch = jax.random.split(key, num_seeds), jax.vmap
+        mesh = Mesh(jax.devices()[:num_devices], ("seed",))
+        where = NamedSharding(mesh, PartitionSpec("seed"))
+        key, batch = jax.device_put(jax.random.split(key, num_seeds), where), jax.vmap
     program = jax.jit(batch(run)).lower(key).compile()
 
     def earned(result: Any) -> float | None:

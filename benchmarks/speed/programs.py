@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from benchmarks.speed import table
+
 PEERS = Path(__file__).parents[1] / "peers"
 
 
@@ -17,10 +19,12 @@ class Program(NamedTuple):
 
     file: str
     needs: tuple[str, ...] = ()  # of `Places`
+    devices: int = 1  # that share the seeds
 
 
 PROGRAMS = {
     "rlax_pref": Program("ours.py"),
+    table.SPREAD: Program("ours.py", devices=os.cpu_count() or 1),
     "floor": Program("floor.py"),
     "rejax": Program("rejax_agents.py", ("peers",)),
     "PureJaxRL": Program("purejaxrl_agents.py", ("peers", "purejaxrl")),
@@ -37,11 +41,15 @@ class Places(NamedTuple):
 
 def command(name: str, asked: Mapping[str, Any], places: Places) -> list[str] | None:
     """How to start a program; None if what it needs was not given."""
-    file, needs = PROGRAMS[name]
+    file, needs, devices = PROGRAMS[name]
     if any(getattr(places, need) is None for need in needs):
         return None
     python = cast(str, places.peers) if "peers" in needs else sys.executable
-    return [python, str(PEERS / file), json.dumps({**asked, "checkout": places.purejaxrl})]
+    return [
+        python,
+        str(PEERS / file),
+        json.dumps({**asked, "checkout": places.purejaxrl, "devices": devices}),
+    ]
 
 
 class Peer:

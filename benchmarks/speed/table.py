@@ -17,6 +17,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "training_speed.jsonl"
 BEGIN = "<!-- written by `python -m benchmarks.speed.table` from here on -->"
 END = "<!-- to here -->"
 OURS, FLOOR = "rlax_pref", "floor"
+SPREAD = "rlax_pref, a device a core"
 Line = Mapping[str, Any]
 
 
@@ -74,7 +75,7 @@ def short(lines: Iterable[Line]) -> str:
     """A row for every task: how much faster than whom."""
     groups = _groups(lines)
     peers = dict.fromkeys(who for group in groups.values() for who in group)
-    others = [who for who in peers if who not in (OURS, FLOOR)]
+    others = [who for who in peers if who not in (OURS, SPREAD, FLOOR)]
     head = (
         "",
         "steps a second",
@@ -86,20 +87,22 @@ def short(lines: Iterable[Line]) -> str:
     )
     rows = []
     for name, group in groups.items():
-        ours = group[OURS]
-        faster = {who: line["rlax_pref_is_faster_by"] for who, line in group.items()}
         starts = [group[who].get("first_update_seconds") for who in others if who in group]
-        rows.append(
-            (
-                name,
-                f"{ours['env_steps_per_second']:,}",
-                f"{100 * faster[FLOOR]:.0f} %" if FLOOR in faster else "",
-                *(f"{faster[who]:.2f}" if who in faster else "" for who in others),
-                _seconds(ours.get("first_update_seconds")),
-                _seconds(ours.get("first_update_seconds_cached")),
-                _seconds(min((s for s in starts if s is not None), default=None)),
+        for own in (who for who in (OURS, SPREAD) if who in group):
+            ours = group[own]
+            scale = ours["rlax_pref_is_faster_by"]
+            faster = {who: line["rlax_pref_is_faster_by"] / scale for who, line in group.items()}
+            rows.append(
+                (
+                    name + own.removeprefix(OURS),
+                    f"{ours['env_steps_per_second']:,}",
+                    f"{100 * faster[FLOOR]:.0f} %" if FLOOR in faster else "",
+                    *(f"{faster[who]:.2f}" if who in faster else "" for who in others),
+                    _seconds(ours.get("first_update_seconds")),
+                    _seconds(ours.get("first_update_seconds_cached")),
+                    _seconds(min((s for s in starts if s is not None), default=None)),
+                )
             )
-        )
     return _markdown(head, rows)
 
 

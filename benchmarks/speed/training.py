@@ -124,7 +124,8 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
     first = {"first": True, "env_steps": getattr(config, "warm_up", -config.env_steps)}
     first["env_steps"] += 2 * config.env_steps
     peers, starts = {}, {}
-    for who in ("rlax_pref", "floor", *row.peers):
+    spread = (table.SPREAD,) if row.num_seeds > 1 else ()
+    for who in ("rlax_pref", *spread, "floor", *row.peers):
         own = asked | {"env": row.known_as if who in row.peers else row.env}
         start = command(who, own, places)
         if start is None:

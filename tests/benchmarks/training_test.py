@@ -63,7 +63,8 @@ def test_programs_need_what_they_need():
     assert programs.command("rejax", {}, programs.Places()) is None
     assert programs.command("PureJaxRL", {}, programs.Places("/bin/python")) is None
     python, _, asked = programs.command("PureJaxRL", {"env": 1}, programs.Places("p", "dir"))
-    assert (python, json.loads(asked)) == ("p", {"env": 1, "checkout": "dir"})
+    assert python == "p"
+    assert json.loads(asked) == {"env": 1, "checkout": "dir", "devices": 1}
     assert programs.command("brax", {}, programs.Places())[0] == sys.executable
     for program in programs.PROGRAMS.values():
         assert (programs.PEERS / program.file).is_file()
