@@ -130,8 +130,8 @@ def transformer(
       num_heads: looks back that each attention takes at once.
       dtype: of computation, such as "bfloat16". Parameters, moments of the stream, softmax and
         outputs are float32 all the same.
-      remat: make what is inside of a layer once more for the gradient, instead of keeping it. On
-        a CPU, XLA finds that both are the same and keeps it all the same.
+      remat: make what is inside of a layer once more for the gradient, instead of keeping it. A
+        program compiled for a CPU was seen to need as much memory all the same.
 
     Raises:
       ValueError: `width` cannot be shared among the heads, or the dtype is not one of numbers.
