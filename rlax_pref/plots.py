@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#3b6fb6", "#d1603d", "#4d9a6a", "#8d6cab", "#b8860b")
+COLORS = ("#3b6fb6", "#d1603d", "#4d9a6a", "#8d6cab", "#b8860b", "#5f8f9c")
 # What lies on a cell of a grid world, by its code without mud: a letter and its colour.
 _THINGS = {1: ("G", "#2e8b57"), 3: ("S", "#c0392b"), 4: ("o", "#c9a227"), 5: ("x", "#555555")}
 _HOUSE, _MUD = 2, 6
@@ -176,7 +176,7 @@ def bars(
     axes.set_ylabel(ylabel)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=11)
-    axes.legend(frameon=False, fontsize=9, ncols=len(names), loc="upper center")
+    figure.legend(loc="outside lower center", ncols=len(names), frameon=False, fontsize=9)
     _save(figure, path)
 
 

@@ -2,9 +2,8 @@
 
 PPO: rollouts of the policy, then as many gradients of minibatches of the same size, in the order in
 which the data lie. DQN and SAC: a step of every environment, its rows stored, rows drawn, their
-gradient. What a rollout needs of chance is drawn at once, and time and environments are one axis of
-a minibatch. There are no statistics of episodes, no advantages, no shuffling, no limits on
-gradients, no slow copies that follow. See `turns`.
+gradient. What a rollout needs of chance is drawn at once. There are no statistics of episodes, no
+advantages, no shuffling, no limits on gradients, no slow copies that follow. See `turns`.
 """
 
 from collections.abc import Callable
@@ -163,7 +162,7 @@ def main(asked: dict[str, Any]) -> None:
             size = num_steps // config.num_minibatches
 
             def some(stand: Stand, i: Array) -> tuple[Stand, None]:
-                part = lambda x: flat(jax.lax.dynamic_slice_in_dim(x, i * size, size))
+                part = lambda x: jax.lax.dynamic_slice_in_dim(x, i * size, size)
                 return descend(stand, jax.tree.map(part, rows), key), None
 
             order = jnp.tile(jnp.arange(config.num_minibatches), config.num_epochs)

@@ -58,8 +58,7 @@ DQN = {
     "activation": "relu",
     "learning_rate": 5e-4,
     "max_grad_norm": float("inf"),
-    "target_rate": 1.0,
-    "target_period": 64.0,
+    "target_rate": 0.01,
     "double": False,
 }
 SAC = {
@@ -68,6 +67,7 @@ SAC = {
     "batch_size": 256,
     "capacity": 10_000,
     "warm_up": 256,
+    "learning_rate": 3e-3,
     "target_rate": 0.02,
 }
 
