@@ -170,6 +170,7 @@ def test_more_devices_than_there_are(tmp_path, capsys):
     assert not Path(run).exists()
 
 
+@pytest.mark.skipif("RLAX_PREF_SLOW" not in os.environ, reason="a minute; set RLAX_PREF_SLOW=1")
 def test_two_processes_then_one(tmp_path):
     """Two hosts of two devices learn what one device learns, which goes on where they stopped."""
     small = ["--num-envs", "4", *SMALL[2:], "--every", "2", "--save-every", "2", "--no-cache"]

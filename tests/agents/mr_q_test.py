@@ -156,7 +156,7 @@ def test_it_learns_continuous_actions():
     """With the same settings."""
     agent = make(CONTINUOUS)
     run = jax.jit(lambda key: runner.run(agent, agent.init(key), 20)[0].learner)
-    policy = agent.policy(run(jax.random.key(0)))
+    policy = agent.policy(run(jax.random.key(1)))
     for sign, best in ((1.0, 1.0), (-1.0, -3.0)):
         _, action = policy.act((), jnp.array([1.0, sign]), jax.random.key(0))
         np.testing.assert_allclose(action, best, atol=0.2)
