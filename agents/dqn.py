@@ -13,7 +13,7 @@ import optax
 
 from rlax_pref import histograms, networks, values
 from rlax_pref.names import lookup
-from rlax_pref.types import Agent, Array, Discrete, Env, Key, Metrics, Policy, PyTree, Transition
+from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, Transition
 
 from . import learning, off_policy
 from .configs.off_policy import DQN as Config
@@ -130,7 +130,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     Raises:
       ValueError: the environment's actions are not discrete, or settings do not fit together.
     """
-    space = discrete("DQN", env)
+    space = learning.discrete("DQN", env)
     returns = law(config)
     critic = learning.encoded(config, network(config, space.num, returns.num))
     core = core_of(config, space.num, critic, lambda output, obs: returns.value(output))
@@ -146,17 +146,6 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
     method = off_policy.Method(core.init, core.update, explore, policy, targets=("critic",))
     return off_policy.make(env, config, method, data)
-
-
-def discrete(name: str, env: Env) -> Discrete:
-    """The environment's action space.
-
-    Raises:
-      ValueError: its actions are not discrete, as the agent of this name needs them.
-    """
-    if not isinstance(env.action_space, Discrete):
-        raise ValueError(f"{name} needs discrete actions, not {env.action_space}: try sac or td3")
-    return env.action_space
 
 
 class Core(NamedTuple):

@@ -141,6 +141,17 @@ def continuous(name: str, env: Env) -> Box:
     return env.action_space
 
 
+def discrete(name: str, env: Env) -> Discrete:
+    """The environment's action space.
+
+    Raises:
+      ValueError: its actions are not discrete, as the agent of this name needs them.
+    """
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(f"{name} needs discrete actions, not {env.action_space}: try sac or td3")
+    return env.action_space
+
+
 def act_by(
     config: Config,
     action_space: Discrete | Box,

@@ -139,7 +139,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
       ValueError: the environment's actions are not discrete, the critic knows no quantiles, or
         settings do not fit together.
     """
-    space = dqn.discrete("D-eta-N", env)
+    space = learning.discrete("D-eta-N", env)
     if config.critic not in ("quantiles", "implicit_quantiles"):
         raise ValueError(
             f"critic='{config.critic}': stock_dqn needs quantiles or implicit_quantiles"

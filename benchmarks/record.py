@@ -58,6 +58,12 @@ def standard_error(x: Any) -> np.ndarray:
     return x.std(0, ddof=min(1, len(x) - 1)) / np.sqrt(len(x))
 
 
+def means(found: Mapping[str, Any]) -> dict[str, float]:
+    """Of each result, `[M]` of seeds or worlds, the mean and its standard error."""
+    errors = {f"{name}_standard_error": float(standard_error(x)) for name, x in found.items()}
+    return {name: float(np.mean(x)) for name, x in found.items()} | errors
+
+
 def write_lines(path: str | os.PathLike[str], lines: Iterable[Line]) -> None:
     """Writes all lines or none: an interrupted benchmark leaves an earlier file as it was."""
     path = pathlib.Path(path)

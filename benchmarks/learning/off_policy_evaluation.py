@@ -177,11 +177,7 @@ def run(num_seeds: int, lengths: list[int], num: int, k: int) -> list[dict[str, 
                     "bias_standard_error": float(record.standard_error(own)),
                     "standard_deviation": float(own.std(ddof=1)),
                     "k": k,
-                    **{name: float(np.mean(x)) for name, x in chosen.items()},
-                    **{
-                        f"{name}_standard_error": float(record.standard_error(x))
-                        for name, x in chosen.items()
-                    },
+                    **record.means(chosen),
                     "seconds": round(seconds, 1),
                     **record.where(),
                 }

@@ -178,11 +178,7 @@ def run(names: list[str], num_seeds: int, minibatches: int) -> list[dict[str, An
                 "method": method,
                 "minibatches": minibatches,
                 "seeds": num_seeds,
-                **{name: float(x.mean()) for name, x in found.items()},
-                **{
-                    f"{name}_standard_error": float(record.standard_error(x))
-                    for name, x in found.items()
-                },
+                **record.means(found),
                 "seconds": round(time.perf_counter() - start, 2),
                 **record.where(),
             }

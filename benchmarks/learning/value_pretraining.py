@@ -140,11 +140,7 @@ def run(num_seeds: int, sizes: list[int], num_updates: int, num_rows: int) -> li
             "rows": rows,
             "seeds": num_seeds,
             "updates": num_updates,
-            **{name: float(x.mean()) for name, x in found.items()},
-            **{
-                f"{name}_standard_error": float(record.standard_error(x))
-                for name, x in found.items()
-            },
+            **record.means(found),
             "seconds": round(time.perf_counter() - start, 1),
             **record.where(),
         }
