@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from rlax_pref import histograms, networks, values
 from rlax_pref.names import lookup
-from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, Transition
+from rlax_pref.types import Agent, Array, Env, Key, Metrics, Numeric, Policy, PyTree, Transition
 
 from . import learning, off_policy
 from .configs.off_policy import DQN as Config
@@ -49,7 +48,7 @@ def law(config: Config) -> Law:
 
     def expected() -> Law:
         value = lambda output: output[..., 0]
-        return Law(1, value, _regress(value, optax.losses.huber_loss))
+        return Law(1, value, _regress(value, lambda x, y: _huber(x - y, config.huber)))
 
     def hl_gauss() -> Law:
         bins = histograms.bins(*config.support, num)
@@ -215,6 +214,9 @@ def core_of(
             )
             each = error + config.cql_weight * values.cql(q, data.a_tm1)
             total = learning.average(each, data, weight)
+            if returns.num == 1:
+                after = data.r_t + data.discount_t * returns.value(output_t)
+                error = jnp.abs(returns.value(taken) - after)
             return total, (error, {"loss": total, "q": learning.average(q.max(-1), data, 1.0)})
 
         learner, (error, metrics) = learning.descend(config, learner, "critic", loss)
@@ -245,6 +247,13 @@ def core_of(
         return critic.apply(params, (obs, fractions(key, obs)))
 
     return Core(init, update, explore, predict)
+
+
+def _huber(error: Array, limit: Numeric) -> Array:
+    """Half the square, which goes on as a line beyond the limit (Huber, 1964)."""
+    size = jnp.abs(error)
+    within = jnp.minimum(size, limit)
+    return within * (size - 0.5 * within)
 
 
 def _regress(

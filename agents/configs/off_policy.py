@@ -107,6 +107,9 @@ class DQN(Encoded):
     critic: Critic = static("expected")
     """What is learned of returns: their mean, as a number (expected) or a class (hl_gauss,
     two_hot), or their law (c51, quantiles, implicit_quantiles)."""
+    huber: float = float("inf")
+    """Errors of `expected` beyond this count by their size, not their square. What is learned is
+    then no mean: rare falls count for less, and values come out too high. inf squares them all."""
     num_atoms: int = static(51)
     """Bins, atoms or quantiles of the critic."""
     support: tuple[float, float] = static((-10.0, 10.0))

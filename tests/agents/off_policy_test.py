@@ -258,6 +258,24 @@ def test_rows_with_larger_errors_are_drawn_more():
     assert leaves[surprising].min() > leaves[~surprising].max()
 
 
+def test_rare_rewards_count_in_full():
+    """The mean of 8 once in eight times is 1; a loss that is not squared all the way has less."""
+    data = rows(32)._replace(
+        obs_tm1=jnp.ones((32, 1)),
+        a_tm1=jnp.zeros(32, jnp.int32),
+        r_t=jnp.where(jnp.arange(32) % 8 == 0, 8.0, 0.0),
+        discount_t=jnp.zeros(32),
+    )
+    found = []
+    for more in ({}, {"huber": 1.0}):
+        settings = {"hidden": (), "collect": False, "learning_rate": 0.005, "batch_size": 64} | more
+        state, _ = train(make("dqn", Bandit(), data, **settings), 300)
+        params = state.learner.params["critic"]
+        found.append(float(q_of(agents.config_from("dqn", SMALL | settings), params, [1.0])[0]))
+    assert abs(found[0] - 1.0) < 0.3
+    assert found[1] < 0.4
+
+
 def test_conservative_values_stay_with_the_data():
     data = rows(32)._replace(
         obs_tm1=jnp.ones((32, 1)),
