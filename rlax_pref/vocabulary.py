@@ -16,6 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from rlax_pref._blocks import over_blocks
 from rlax_pref.types import Array, Numeric
 
 LARGE = 4096
@@ -153,7 +154,7 @@ def over_rows(
 
     flat = tuple(x.reshape(-1, x.shape[-1]) for x in features)
     rows = max(1, numbers // heads[0].bias.shape[0])
-    _, found = _over_blocks(lambda _, given: (None, block(exact, given)), None, flat, rows)
+    _, found = over_blocks(lambda _, given: (None, block(exact, given)), None, flat, rows)
     return found.reshape(shape)
 
 
@@ -219,7 +220,7 @@ def _law_forward(
         entropy = log_total - sums.first / sums.total
         return None, (picked - log_total, entropy, likeliest, log_total)
 
-    found = _over_blocks(block, None, (x, token, inverse), rows)[1]
+    found = over_blocks(block, None, (x, token, inverse), rows)[1]
     log_prob, entropy, likeliest, log_total = found
     return (log_prob, entropy, likeliest), (x, head, token, inverse, entropy, log_total)
 
@@ -247,7 +248,7 @@ def _law_backward(rows: int, columns: int, kept: Any, grads: tuple[Array, Array,
         return total, (of_x, of_inverse)
 
     given = (x, token, inverse, entropy, log_total, *grads[:2])
-    total, (of_x, of_inverse) = _over_blocks(block, _zeros(head), given, rows)
+    total, (of_x, of_inverse) = over_blocks(block, _zeros(head), given, rows)
     return of_x.astype(x.dtype), _like(total, head), None, of_inverse
 
 
@@ -284,7 +285,7 @@ def _kl_forward(
         log_other = anchor_sums.top + jnp.log(anchor_sums.total)
         return None, (sums.first / sums.total - log_total + log_other, log_total, log_other)
 
-    found = _over_blocks(block, None, (x, y), rows)[1]
+    found = over_blocks(block, None, (x, y), rows)[1]
     return found[0], (x, head, anchor, found)
 
 
@@ -308,14 +309,14 @@ def _kl_backward(rows: int, columns: int, kept: Any, grad: Array) -> Any:
         begin = (total, jnp.zeros(x.shape, jnp.float32))
         return _over_chunks((head, anchor_head), columns, chunk, begin)
 
-    total, of_x = _over_blocks(block, _zeros(head), (x, y, found, grad), rows)
+    total, of_x = over_blocks(block, _zeros(head), (x, y, found, grad), rows)
     return of_x.astype(x.dtype), _like(total, head), jax.tree.map(jnp.zeros_like, anchor)
 
 
 _kl.defvjp(_kl_forward, _kl_backward)
 
 
-# Blocks and chunks --------------------------------------------------------------------------
+# Chunks -------------------------------------------------------------------------------------
 
 
 def _logits(x: Array, part: Head, inverse: Array, there: Array) -> Array:
@@ -356,20 +357,6 @@ def _over_chunks(
         return chunk(i * width, first + jnp.arange(width), part, carry)
 
     return jax.lax.fori_loop(0, -(-num // width), body, carry)
-
-
-def _over_blocks(block: Callable[[Any, Any], Any], carry: Any, given: Any, rows: int) -> Any:
-    """Takes `[N, ...]` block by block; rows that fill up the last one are zeros."""
-    num = jax.tree.leaves(given)[0].shape[0]
-    size = max(1, min(rows, num))
-    extra = -num % size
-
-    def split(x: Array) -> Array:
-        padded = jnp.pad(x, [(0, extra)] + [(0, 0)] * (x.ndim - 1))
-        return padded.reshape(-1, size, *x.shape[1:])
-
-    carry, found = jax.lax.scan(block, carry, jax.tree.map(split, given))
-    return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:num], found)
 
 
 def _zeros(head: Head) -> Head:

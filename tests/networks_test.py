@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from rlax_pref import networks, values
+from rlax_pref.networks import _transformer
 from rlax_pref.types import Box, Discrete
 
 KEY = jax.random.key(0)
@@ -190,13 +191,19 @@ def spoken_by(**kind):
     return run(KEY)
 
 
-def test_a_transformer_may_forget_what_it_can_make_again():
-    """Values and gradients are the same, and less is kept for the gradient."""
+def test_a_transformer_may_forget_what_it_can_make_again(monkeypatch):
+    """Six responses, four at a time at most: values and gradients are the same."""
+    monkeypatch.setattr(_transformer, "AT_ONCE", 4 * (2 + LENGTH))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
         spoken_by(remat=True),
         spoken_by(),
     )
+
+
+def test_a_transformer_that_forgets_needs_less_memory(monkeypatch):
+    """What is kept for the gradient, and what the compiled program needs."""
+    monkeypatch.setattr(_transformer, "AT_ONCE", 132)  # two responses
 
     def kept(remat):
         network = networks.transformer(SYMBOLS, TOKENS, 2, 64, width=8, num_heads=2, remat=remat)
@@ -205,6 +212,15 @@ def test_a_transformer_may_forget_what_it_can_make_again():
         return sum(x.size for x in jax.tree.leaves(pull))
 
     assert kept(True) < kept(False) / 10
+
+    def scratch(remat):
+        network = networks.transformer(SYMBOLS, TOKENS, 2, 64, width=8, num_layers=1, remat=remat)
+        prompt, response = jnp.zeros((16, 2), int), jnp.zeros((16, 64), int)
+        total = lambda params: network.features(params, prompt, response).sum()
+        program = jax.jit(jax.grad(total)).lower(jax.eval_shape(network.init, KEY)).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert scratch(True) < scratch(False) / 4
 
 
 def test_half_precision_computes_in_halves_and_counts_in_full():

@@ -8,11 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from rlax_pref import vocabulary
+from rlax_pref._blocks import over_blocks
 from rlax_pref.networks._attention import _Block
 from rlax_pref.networks._dense import Dense
 from rlax_pref.networks._plain import check_dtype, initializer
 from rlax_pref.networks._tokens import TokenNetwork, assert_fits
 from rlax_pref.types import Array, Key, PyTree
+
+AT_ONCE = 1024
+"""Symbols that are read at a time where memory is to be saved."""
 
 
 class _Cache(NamedTuple):
@@ -60,7 +64,10 @@ class _Transformer(nn.Module):
         )
 
     def __call__(self, prompt: Array, response: Array) -> Array:
-        return self.head(self.features(prompt, response))
+        return self.outputs(self.features(prompt, response))
+
+    def outputs(self, features: Array) -> Array:
+        return self.head(features)
 
     def features(self, prompt: Array, response: Array) -> Array:
         x, _ = self._prefill(prompt, response)
@@ -130,8 +137,8 @@ def transformer(
       num_heads: looks back that each attention takes at once.
       dtype: of computation, such as "bfloat16". Parameters, moments of the stream, softmax and
         outputs are float32 all the same.
-      remat: make what is inside of a layer once more for the gradient, instead of keeping it. A
-        program compiled for a CPU was seen to need as much memory all the same.
+      remat: read few responses at a time, and make what is inside of a layer once more for the
+        gradient, instead of keeping it.
 
     Raises:
       ValueError: `width` cannot be shared among the heads, or the dtype is not one of numbers.
@@ -158,8 +165,7 @@ def transformer(
         return module.init(key, prompt, jnp.zeros(max_length, jnp.int32))["params"]
 
     def apply(params: PyTree, prompt: Array, response: Array) -> Array:
-        assert_fits("transformer", response, max_length)
-        return run(params, prompt, response)
+        return run(params, features(params, prompt, response), method="outputs")
 
     def start(
         params: PyTree,
@@ -174,7 +180,13 @@ def transformer(
 
     def features(params: PyTree, prompt: Array, response: Array) -> Array:
         assert_fits("transformer", response, max_length)
-        return run(params, prompt, response, method="features")
+        read = lambda prompt, response: run(params, prompt, response, method="features")
+        if not remat:
+            return read(prompt, response)
+        flat = prompt.reshape(-1, prompt_length), response.reshape(-1, max_length)
+        rows = AT_ONCE // (prompt_length + max_length)
+        _, found = over_blocks(lambda _, rows: (None, read(*rows)), None, flat, rows)
+        return found.reshape(*response.shape, width)
 
     def head(params: PyTree) -> vocabulary.Head:
         return vocabulary.Head(params["head"]["kernel"].astype(dtype), params["head"]["bias"])
