@@ -38,8 +38,8 @@ share, online and offline) and `learning` (what their methods are made of), `fit
 policy earns, of others' steps), `hindsight` (what those share that draw goals from them),
 `pretraining` (agents that begin with what another learned), `steering` (policies among whose
 actions a critic chooses), `acting` (stepping many environments with a tally of episodes),
-`selecting` (sample, score, select, learn: the loop of preferences between samples), `responding`
-(what agents of tokens share) and `configs` (what can be chosen).
+`selecting` (sample, score, select, learn: the loop of preferences between samples), `preference_losses` (what
+it minimises of responses), `responding` (what agents of tokens share) and `configs` (what can be chosen).
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlax_pref.names import lookup
 
-from .configs import AGENTS, OffPolicy
+from .configs import AGENTS, OffPolicy, PreferenceSegments, PreferenceTokens
 
 if TYPE_CHECKING:
     from rlax_pref.types import Agent, Env
@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         offline_tokens,
         on_policy,
         ppo,
+        preference_losses,
         preference_segments,
         preference_tokens,
         pretraining,
@@ -116,6 +117,7 @@ __all__ = [
     "offline_tokens",
     "on_policy",
     "ppo",
+    "preference_losses",
     "preference_segments",
     "preference_tokens",
     "pretraining",
@@ -161,7 +163,8 @@ def make(
       env: where it acts.
       config: its settings.
       data: what it learns from, of agents whose own `make` takes some; of those that learn from
-        stored steps also the path of a file of them, see `datasets.load_transitions`.
+        stored steps or from choices between segments also the path of a file of them, see
+        `datasets.load_transitions` and `load_preferences`.
       start_from: the directory of a run whose networks it begins with; see `pretraining`.
 
     Raises:
@@ -182,14 +185,23 @@ def make(
     if data is None:
         return build(env, config)
     if isinstance(data, str | os.PathLike):
-        if not isinstance(config, OffPolicy):
-            raise ValueError(f"{name} does not learn from a file of steps; what does: {_able()}")
-        from rlax_pref import datasets
-
-        data = datasets.load_transitions(data, env).data
+        data = _load(name, env, config, data)
     elif "data" not in inspect.signature(build).parameters:
         raise ValueError(f"{name} learns from what it does itself, and takes no data")
     return build(env, config, data)
+
+
+def _load(name: str, env: "Env", config: Any, path: "str | os.PathLike[str]") -> Any:
+    """What an agent can learn from that is in a file."""
+    from rlax_pref import datasets
+
+    if isinstance(config, OffPolicy):
+        return datasets.load_transitions(path, env).data
+    if isinstance(config, PreferenceSegments):
+        return datasets.load_preferences(path, env).data
+    if isinstance(config, PreferenceTokens):
+        raise ValueError(f"{name} learns from a file of texts in the environment texts: choose it")
+    raise ValueError(f"{name} does not learn from a file of steps; what does: {_able()}")
 
 
 def _able() -> str:

@@ -201,7 +201,7 @@ def make(env: Env, config: Config = D3PO(), first: PyTree | None = None) -> Agen
             action = networks.to_env(action_space, chain[..., -1, :])
             pairs = jax.vmap(swap)(obs[:, 0], action, reward)
         else:
-            pairs = selecting.select(config, reward, key_judge)
+            pairs = selecting.select(config, selecting.differences(reward), key_judge)
             pairs = jax.tree.map(lambda x: x[:, None], pairs)
         read = jnp.zeros(config.num_envs, jnp.int32)
         return Data(obs[:, 0], chain, log_prob, reward, *pairs, read)

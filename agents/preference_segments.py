@@ -6,6 +6,8 @@ what it pays; now and then the policy may replace some of them by its own. CPL, 
 are the classes of `configs.segments`.
 """
 
+import dataclasses
+import math
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
@@ -34,7 +36,7 @@ from rlax_pref.types import (
     TrainState,
 )
 
-from . import acting, responding
+from . import acting, responding, selecting
 from .configs.segments import CPL, PREFERENCE_SEGMENTS, Imitated, Loss
 from .configs.segments import PreferenceSegments as Config
 
@@ -75,7 +77,8 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
     Args:
       env: an environment that does not reset itself; `obs` is `[D]`.
       config: see `configs.segments.PreferenceSegments`.
-      data: `num_envs` choices. States are `[N, 2, L + 1, D]`, actions are in the environment's
+      data: choices, as many as there are: `num_envs` is then their number, some taken again to
+        fill the last minibatch. States are `[N, 2, L + 1, D]`, actions are in the environment's
         units, and what follows a step that is not live is the terminal state again. By default
         random actions make the segments.
 
@@ -86,6 +89,10 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
     Raises:
       ValueError: settings do not fit together or to the data; the message says which.
     """
+    if data is not None:
+        whole = math.lcm(config.batch_size, config.num_rounds)
+        num, data = selecting.fill(data, whole)
+        config = dataclasses.replace(config, num_envs=num)
     _check(config, data)
     action_space, env = env.action_space, AutoReset(env)
     law = networks.policy(action_space, config.hidden, activation=config.activation)
@@ -367,11 +374,8 @@ def _check(config: Config, data: Preferences | None) -> None:
         raise ValueError("imitation_steps must be positive: cpl_kl compares with what was imitated")
     if data is None:
         return
-    shape = data.segments.live.shape
-    if shape[:2] != (config.num_envs, 2) or data.segments.state.ndim != 4:
-        raise ValueError(
-            f"data has states {list(data.segments.state.shape)}: they must be "
-            f"[num_envs={config.num_envs}, 2, L + 1, D]"
-        )
-    if config.collect_every and shape[-1] != config.length:
-        raise ValueError(f"data has segments of {shape[-1]} steps, and length={config.length}")
+    shape = data.segments.state.shape
+    if len(shape) != 4 or shape[1] != 2:
+        raise ValueError(f"data has states {list(shape)}: they must be [N, 2, L + 1, D]")
+    if config.collect_every and shape[2] != config.length + 1:
+        raise ValueError(f"data has segments of {shape[2] - 1} steps, and length={config.length}")

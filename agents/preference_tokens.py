@@ -5,21 +5,24 @@ what log-ratios are taken to are settings; the loop is `selecting`'s. Some respo
 teacher's. DPO, IPO, KTO, RAFT, DPA, DNO and the others are the classes of `configs.preferences`.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 
 from rlax_pref import metrics as reports
-from rlax_pref import policies, preferences, reading, statistics, tokens
+from rlax_pref import policies, preferences, reading, tokens
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, PyTree, TrainState
 from rlax_pref.vocabulary import Law
 
-from . import responding, selecting
-from .configs.preferences import DPA, DPO, PREFERENCE_TOKENS, Loss, Reference, Selection
+from . import preference_losses, responding, selecting
+from .configs import preferences as configs
+from .configs.preferences import DPA, DPO, PREFERENCE_TOKENS
 from .configs.preferences import PreferenceTokens as Config
+from .preference_losses import Batch, Data, pair
 from .responding import Responses
 from .selecting import Learner, Pairs
 
@@ -28,111 +31,6 @@ Teacher = Callable[[Key, Array], tuple[Array, Array]]
 
 for _config in (Config, *PREFERENCE_TOKENS.values()):
     jax.tree_util.register_dataclass(_config)
-
-
-class Data(NamedTuple):
-    """What is learned from, the actor's part of a state; every leaf leads with `[E]`."""
-
-    responses: Responses  # [E, G, ...]
-    chosen: Array  # [E] int32, which of the G is preferred
-    rejected: Array  # [E] int32, to which
-    p_first: Array  # [E] probability of that, 1/2 or more
-    read: Array  # [E] int32, how often a prompt was learned from
-
-
-class Batch(NamedTuple):
-    """A minibatch, and what the networks make of it; every leaf leads with `[B]`."""
-
-    data: Data
-    made: policies.Completion  # [B, G]
-    # The previous prompt's responses, with this one's prompt; 0 where no loss asks:
-    mismatched: Array  # [B, G] their log-ratios
-    elsewhere: Array  # [B, G] what they earn
-
-
-def _pair(data: Data, each: PyTree) -> tuple[Any, Any]:
-    """What there is of the preferred and of the other responses, of each `[B, G, ...]`."""
-    of = jax.vmap(lambda group, index: jax.tree.map(lambda x: x[index], group))
-    return of(each, data.chosen), of(each, data.rejected)
-
-
-def _win_rate(config: Config, reward: Array) -> Array:
-    """`[B, G]` how likely each response is preferred to one of its group."""
-    scale = 1e-6 if config.noiseless else config.label_temperature
-    return jax.nn.sigmoid((reward[:, :, None] - reward[:, None]) / scale).mean(-1)
-
-
-def _kto(config: Config, batch: Batch) -> Array:
-    pair = jnp.stack(_pair(batch.data, batch.made.log_ratio), axis=1)
-    point = policies.kto_reference_point(batch.mismatched)
-    p_first = batch.data.p_first
-    wanted = jnp.stack([p_first, 1.0 - p_first], axis=1)  # of a tie, neither more than the other
-    return policies.kto(pair, wanted, point, config.beta)
-
-
-def _mapl(config: Config, batch: Batch) -> Array:
-    """DPO of responses, and of prompts: which of two does a response answer better?"""
-    pairs = policies.dpo(
-        *_pair(batch.data, batch.made.log_ratio), config.beta, p_first=batch.data.p_first
-    )
-    at_home, reward = (
-        jnp.roll(x, 1, axis=0) for x in (batch.made.log_ratio, batch.data.responses.reward)
-    )
-    better = jnp.sign(reward - batch.elsewhere)  # where prompts are alike nothing is said
-    prompts = policies.mapl(at_home, batch.mismatched, config.beta, p_first=0.5 * (1.0 + better))
-    return pairs + config.prompt_weight * (jnp.abs(better) * prompts).mean(-1)
-
-
-def _nll(config: Config, batch: Batch) -> Array:
-    best = preferences.best_of_n(batch.data.responses.reward)
-    at = jnp.take_along_axis(batch.made.mean_log_prob, best.chosen[:, None], axis=1)[:, 0]
-    return -at
-
-
-def _brain(config: Config, batch: Batch) -> Array:
-    made, responses = batch.made, batch.data.responses
-    target = made.ref_log_prob + responses.reward / config.beta
-    proposal = jnp.where(responses.mask, responses.log_prob, 0.0).sum(-1)
-    weight = policies.brain_weights(target, made.log_prob, proposal)
-    return policies.weighted_nll(made.log_prob, weight)
-
-
-def _dno(config: Config, batch: Batch) -> Array:
-    ratio, rate = batch.made.log_ratio, _win_rate(config, batch.data.responses.reward)
-    return policies.dno(ratio[:, 0], ratio[:, 1], rate[:, 0], rate[:, 1], config.beta)
-
-
-# Losses that see more than a pair: from a minibatch to [B] or [B, G].
-LOSSES: dict[str, Callable[[Config, Batch], Array]] = {
-    "kto": _kto,
-    "mapl": _mapl,
-    "uft": lambda config, batch: policies.uft(
-        batch.made.log_ratio, jnp.clip(batch.data.responses.reward, 0.0, 1.0), config.beta
-    ),
-    "nll": _nll,
-    "brain": _brain,
-    "dno": _dno,
-    "gpo": lambda config, batch: policies.gpo(
-        batch.made.log_ratio, statistics.centre(batch.data.responses.reward), config.beta
-    ),
-    "sppo": lambda config, batch: policies.sppo(
-        batch.made.log_ratio, _win_rate(config, batch.data.responses.reward), config.beta
-    ),
-}
-
-# What losses of pairs can be told, besides beta: the option and the setting.
-OPTIONS: dict[str, dict[str, str]] = {
-    "cdpo": {"label_smoothing": "label_smoothing"},
-    "robust": {"label_smoothing": "label_smoothing"},
-    "exo_pair": {"label_smoothing": "label_smoothing"},
-    "discopop": {"tau": "discopop_tau"},
-    "simpo": {"margin": "margin"},
-    "slic": {"margin": "margin"},
-    "rpo": {"weight": "imitation"},
-    "cpl": {"bias": "bias"},
-    "cpl_kl": {"bias": "bias"},
-    "tdpo2": {"alpha": "divergence_weight"},
-}
 
 
 def make(
@@ -144,11 +42,16 @@ def make(
     """Makes the agent.
 
     Args:
-      env: a task of tokens (`envs.TokenEnv`), whose scores decide which response is preferred.
+      env: a task of tokens (`envs.TokenEnv`), whose scores decide which response is preferred. If
+        preferences go in circles no score says so; then it has `versus(prompt, response, live,
+        other, other_live)`, too: by how much a response is preferred to another, in log-odds,
+        which change sign if the two change places (`envs.Circle`).
       config: see `configs.preferences.PreferenceTokens`.
       data: `group_size` responses to each of `num_envs` prompts, every leaf leading with `[E, G]`;
         their rewards say which is preferred, and their log-probabilities are those of the policy
-        that they are from. By default the first policy makes them.
+        that they are from. By default the first policy makes them; if the task is one of given
+        answers (`envs.Texts`), they are, and both numbers are what it has, rows taken again to
+        fill the last minibatch.
       teacher: a better policy, for `demonstrations` among responses that are made here; by default
         the task's own answers.
 
@@ -160,6 +63,8 @@ def make(
       ValueError: settings do not fit together, or the loss is unknown; the message says which.
     """
     responding.check(env)
+    if data is None and hasattr(env, "judged"):
+        config, data = _given(env, config)
     _check(env, config, data, teacher)
     network = responding.network(env, config, env.num_tokens)
     optimizer = responding.optimizer(config)
@@ -185,9 +90,21 @@ def make(
             responses = responding.respond(env, network, params, prompt, key_respond)
             if config.demonstrations:
                 responses = demonstrate(responses, jax.random.fold_in(key_respond, 1))
-        reward, read = responses.reward, jnp.zeros(config.num_envs, jnp.int32)
-        select = _lead if config.selection == "lead" else selecting.select
-        return Data(responses, *select(config, reward, key_judge), read)
+        lead, read = compare(responses), jnp.zeros(config.num_envs, jnp.int32)
+        if config.selection == "lead":
+            pairs = _lead(config, responses.reward, key_judge)
+        else:
+            pairs = selecting.select(config, lead, key_judge)
+        return Data(responses, lead, *pairs, read)
+
+    def compare(responses: Responses) -> Array:
+        """`[E, G, G]` by how much each response is better than each other one."""
+        if not hasattr(env, "versus"):
+            return selecting.differences(responses.reward)
+        each = lambda prompt, x, live: jax.vmap(
+            lambda y, on: jax.vmap(lambda z, to: env.versus(prompt, y, on, z, to))(x, live)
+        )(x, live)
+        return jax.vmap(each)(responses.prompt[:, 0], responses.response, responses.mask)
 
     def demonstrate(responses: Responses, key: Key) -> Responses:
         """The last of each group become a teacher's."""
@@ -243,24 +160,20 @@ def make(
             mismatched = complete(params, reference, moved)[0].log_ratio
             elsewhere = score(moved, key) if config.loss == "mapl" else elsewhere
         batch = Batch(data, made, mismatched, elsewhere)
-        chosen, rejected = _pair(data, made)
-        if config.loss in LOSSES:
-            total = LOSSES[config.loss](config, batch).mean()
+        total = preference_losses.loss(config, batch)
+        report = reports.pair_tokens(*pair(data, law), *pair(data, responses.mask))
+        if config.loss == "kto" and config.thumbs == "score":
+            wanted = preference_losses.thumbs(batch)
+            report |= reports.thumbs(made.log_prob, made.log_ratio, wanted, config.beta)
         else:
-            options = {
-                option: getattr(config, setting)
-                for option, setting in OPTIONS.get(config.loss, {}).items()
-            }
-            total = policies.pairwise(
-                config.loss, chosen, rejected, config.beta, p_first=data.p_first, **options
-            ).mean()
-        report = reports.pairs(
-            chosen.log_prob, rejected.log_prob, chosen.log_ratio, rejected.log_ratio, config.beta
-        )
-        report |= reports.pair_tokens(*_pair(data, law), *_pair(data, responses.mask))
+            x, y = pair(data, made)
+            report |= reports.pairs(x.log_prob, y.log_prob, x.log_ratio, y.log_ratio, config.beta)
         return total, report | {"loss": total, "kl": -made.log_ratio.mean()}
 
     def judge(learner: Learner, key: Key) -> Metrics:
+        if not config.num_judged:
+            unknown = jnp.float32(jnp.nan)
+            return {"episodes": jnp.int32(0), "return": unknown, "length": unknown}
         return responding.judge(env, network, learner.params, config.num_judged, key)
 
     step = selecting.make_step(config, gather, loss, judge)
@@ -282,11 +195,24 @@ def _lead(config: Config, reward: Array, key: Key) -> Pairs:
     return Pairs(chosen, jnp.where(keep, rejected, chosen), 1.0 - 0.5 * ~keep)
 
 
+def _given(env: Any, config: Config) -> tuple[Config, Responses]:
+    """Answers that were judged before, and the settings that fit them."""
+    if config.resample_every:
+        raise ValueError("resample_every must be 0 where answers are given: nobody judges new ones")
+    prompt, response, mask, reward = env.judged()
+    prompt = jnp.broadcast_to(prompt[:, None], (*reward.shape, prompt.shape[-1]))
+    unknown = jnp.zeros(response.shape)
+    made = Responses(prompt, response, mask, unknown, unknown, reward)
+    num, made = selecting.fill(made, config.batch_size)
+    group = reward.shape[1]
+    return dataclasses.replace(config, num_envs=num, group_size=group, num_judged=0), made
+
+
 def _check(env: Any, config: Config, data: Responses | None, teacher: Teacher | None) -> None:
-    lookup(dict.fromkeys(get_args(Loss)), config.loss, "loss")
-    lookup(dict.fromkeys(get_args(Selection)), config.selection, "selection")
-    lookup(dict.fromkeys(get_args(Reference)), config.reference, "reference")
-    selecting.check(config)
+    for name in ("loss", "selection", "reference", "imitated", "thumbs"):
+        kinds = get_args(getattr(configs, name.capitalize()))
+        lookup(dict.fromkeys(kinds), getattr(config, name), name)
+    selecting.check(config, 2 if preference_losses.needs_pairs(config) else 1)
     if isinstance(config, DPA) and not hasattr(env, "directions"):
         raise ValueError(
             f"{type(env).__name__} has no directions, which dpa follows: choose directed_lock"
@@ -298,6 +224,8 @@ def _check(env: Any, config: Config, data: Responses | None, teacher: Teacher | 
         )
     if config.demonstrations and config.loss == "brain":
         raise ValueError("loss='brain' must know how likely responses were: demonstrations=0")
+    if config.loss == "brain" and hasattr(env, "judged"):
+        raise ValueError("loss='brain' must know how likely responses were; of texts it does not")
     given = data is not None or teacher is not None or hasattr(env, "answer")
     if config.demonstrations and not given:
         raise ValueError(

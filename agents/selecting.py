@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from rlax_pref import preferences
-from rlax_pref.types import Array, Key, Metrics, PyTree, TrainState
+from rlax_pref.types import Array, Key, Metrics, Numeric, PyTree, TrainState
 
 from . import responding
 from .configs.denoising import Denoising
@@ -39,20 +39,35 @@ class Pairs(NamedTuple):
     p_first: Array  # [E] probability of that, 1/2 or more
 
 
-def select(config: Config, reward: Array, key: Key) -> Pairs:
-    """Pairs of what is worth `[E, G]`: the best and the worst, or the first two as judged."""
+def fill(data: PyTree, multiple: int) -> tuple[int, Any]:
+    """Rows of data, some of them again, such that their number is a multiple; and this number."""
+    given = len(jax.tree.leaves(data)[0])
+    num = -(-given // multiple) * multiple
+    if num == given:
+        return num, data
+    return num, jax.tree.map(lambda x: x[jnp.arange(num) % given], data)
+
+
+def differences(reward: Array) -> Array:
+    """`[E, G, G]` by how much each is worth more than each other, of what they are worth."""
+    return reward[..., :, None] - reward[..., None, :]
+
+
+def select(config: Config, lead: Array, key: Key) -> Pairs:
+    """Pairs by who leads whom, `[E, G, G]`: the best and the worst, or the first two as judged."""
     if config.selection == "best_and_worst":
-        pair = preferences.best_and_worst(reward)
+        pair = preferences.best_and_worst(preferences.win_rates(lead))
         return Pairs(pair.chosen, pair.rejected, 1.0 - 0.5 * ~pair.keep)
+    other = min(1, lead.shape[-1] - 1)  # one alone is compared with itself
     p_first = preferences.teacher(
         key,
-        reward[:, 0],
-        reward[:, 1],
+        lead[:, 0, other],
+        jnp.zeros(len(lead)),
         noiseless=config.noiseless,
         temperature=config.label_temperature,
     )
-    second = (p_first < 0.5).astype(jnp.int32)
-    return Pairs(second, 1 - second, jnp.maximum(p_first, 1.0 - p_first))
+    second = other * (p_first < 0.5).astype(jnp.int32)
+    return Pairs(second, other - second, jnp.maximum(p_first, 1.0 - p_first))
 
 
 def make_step(
@@ -78,7 +93,8 @@ def make_step(
         learner, actor = state.learner, state.actor
         if config.resample_every:
             now = (state.step > 0) & (state.step % config.resample_every == 0)
-            actor = jax.lax.cond(now, lambda: gather(learner.params, key_gather), lambda: actor)
+            renew = lambda: _mix(actor, gather(learner.params, key_gather), config.stay, key_loss)
+            actor = jax.lax.cond(now, renew, lambda: actor)
             if config.reference == "previous":
                 learner = learner._replace(
                     reference=optax.tree.where(now, learner.params, learner.reference)
@@ -104,11 +120,20 @@ def make_step(
     return step
 
 
-def check(config: Config) -> None:
-    """Raises ValueError if there can be no minibatches or no choices."""
+def _mix(old: Any, new: Any, stay: Numeric, key: Key) -> Any:
+    """New rows, of which a share is left as it was."""
+    kept = jax.random.bernoulli(jax.random.fold_in(key, 1), stay, new.read.shape)
+    each = lambda x, y: jnp.where(kept.reshape(-1, *[1] * (x.ndim - 1)), x, y)
+    return jax.tree.map(each, old, new)
+
+
+def check(config: Config, least: int = 2) -> None:
+    """Raises ValueError if there can be no minibatches, or fewer than so many of a group."""
     if config.num_envs % config.batch_size:
         raise ValueError(
             f"num_envs={config.num_envs} must be a multiple of batch_size={config.batch_size}"
         )
-    if config.group_size < 2:
+    if config.group_size < least:
         raise ValueError(f"group_size={config.group_size}: preferences are between two or more")
+    if not 0 <= config.stay < 1:
+        raise ValueError(f"stay={config.stay} must be from 0 to less than 1")

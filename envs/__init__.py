@@ -14,6 +14,8 @@
   Directed, directed_lock              the same with two keys, and prompts that weigh them
   SoftTree                             two decisions, whose regularised optimum is known
   BernoulliPrompts, bernoulli_prompts  prompts that are easy or hard, whatever is answered
+  Circle                               answers of which none is the best
+  Texts, texts                         prompts with answers that people judged
   Addition                             adding numbers digit by digit, judged exactly
   Brax, Gymnax  adapters for the environments of brax and gymnax
   AutoReset     the one wrapper that begins a new episode where one ended
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
     from .brax import Brax
     from .cartpole import CartPole
     from .check import check_env
+    from .circle import Circle
     from .delay_chain import DelayChain
     from .directed import Directed, directed_lock
     from .evergreen import Evergreen
     from .gaussian_mixture import GaussianMixture
     from .grid import GridWorld, delivery, random_grid
     from .gymnax import Gymnax
+    from .judged import Texts, texts
     from .lock import TokenLock, token_lock
     from .maze import Maze, corridor, four_rooms
     from .pendulum import Pendulum
@@ -58,6 +62,7 @@ __all__ = [
     "BernoulliPrompts",
     "Brax",
     "CartPole",
+    "Circle",
     "DelayChain",
     "Directed",
     "Evergreen",
@@ -69,6 +74,7 @@ __all__ = [
     "Rewarded",
     "Rollout",
     "SoftTree",
+    "Texts",
     "TokenEnv",
     "TokenLock",
     "bernoulli_prompts",
@@ -80,6 +86,7 @@ __all__ = [
     "make",
     "random_grid",
     "rollout",
+    "texts",
     "token_lock",
 ]
 
@@ -90,6 +97,7 @@ _HOME = {
     "BernoulliPrompts": "bernoulli",
     "Brax": "brax",
     "CartPole": "cartpole",
+    "Circle": "circle",
     "DelayChain": "delay_chain",
     "Directed": "directed",
     "Evergreen": "evergreen",
@@ -101,6 +109,7 @@ _HOME = {
     "Rewarded": "rewarded",
     "Rollout": "_rollout",
     "SoftTree": "soft_tree",
+    "Texts": "judged",
     "TokenEnv": "tokens",
     "TokenLock": "lock",
     "bernoulli_prompts": "bernoulli",
@@ -112,6 +121,7 @@ _HOME = {
     "make": "registry",
     "random_grid": "grid",
     "rollout": "_rollout",
+    "texts": "judged",
     "token_lock": "lock",
 }
 

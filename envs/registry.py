@@ -19,6 +19,8 @@ ENVS: dict[str, str] = {
     "directed_lock": "locks with two keys that disagree; prompts say how much each matters",
     "soft_tree": "two binary decisions, whose regularised optimum is known",
     "bernoulli_prompts": "prompts that are easy or hard whatever is answered, drawn from `seed`",
+    "circle": "answers of which each beats the next, in a circle: 3 answers of one token",
+    "texts": "prompts with answers that people judged, of the file `path` (or `train --data`)",
     "addition": "adding numbers of `num_digits` digits: 11 tokens, digits and a stop",
     "brax/ant": "four-legged robot, run forward: 8 torques (also `backend`, `time_limit`)",
     "brax/fast": "no physics, one number to push up: for testing what learns from brax",
@@ -49,6 +51,8 @@ _MAKERS = {
     "directed_lock": "directed:directed_lock",
     "soft_tree": "soft_tree:SoftTree",
     "bernoulli_prompts": "bernoulli:bernoulli_prompts",
+    "circle": "circle:Circle",
+    "texts": "judged:texts",
     "addition": "addition:Addition",
 }
 _ADAPTERS = {"brax": "brax:Brax", "gymnax": "gymnax:Gymnax"}

@@ -46,7 +46,10 @@ class Train:
     env: str = "cartpole"
     """Environment by name; see `rlax-pref list`."""
     data: pathlib.Path | None = None
-    """Steps to learn from: a file or folder that `inspect` knows. With --no-collect, only them."""
+    """What to learn from, a file or folder that `inspect` knows: steps (with --no-collect, only
+    them), choices between segments (cpl, ipl), or, with --env texts, judged answers (dpo, kto)."""
+    skip_bad: bool = False
+    """Leave rows of texts out that are not sound; `inspect` says how many and why."""
     start_from: pathlib.Path | None = None
     """Run directory, of icvf or of the same agent, whose networks this one begins with."""
     env_steps: int = 500_000
@@ -81,8 +84,13 @@ class Train:
 
         name = self.env.replace("/", "-")
         directory = self.directory or pathlib.Path(f"runs/{name}-{self.agent}-{self.seed}")
-        env = envs.make(self.env)
         data = None if self.data is None else str(self.data.resolve())
+        settings: dict[str, Any] = {}
+        if self.env == "texts":
+            if data is None:
+                raise ValueError("--env texts: give the file with --data")
+            settings, data = {"path": data, "skip_bad": self.skip_bad}, None
+        env = envs.make(self.env, **settings)
         earlier = None if self.start_from is None else str(self.start_from.resolve())
         agent = agents.make(self.agent, env, self.config, data, earlier)
         mesh = runner.make_mesh(self.devices)
@@ -99,6 +107,7 @@ class Train:
                 "config": self.config,
                 "evaluate_every": self.evaluate_every,
             }
+            | ({"env_settings": settings} if settings else {})
             | ({} if data is None else {"data": data})
             | ({} if earlier is None else {"start_from": earlier}),
             every=self.every,

@@ -117,6 +117,22 @@ def test_inspect(tmp_path, capsys):
     assert "1 pairs of answers" in out and "left out 1:" in out and "line 2: rejected" in out
 
 
+def test_train_on_texts(tmp_path, capsys):
+    """Rows of pairs, one of them bad, become a policy; a run knows where its texts were."""
+    path, run = tmp_path / "rows.jsonl", str(tmp_path / "run")
+    path.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n{"prompt": "a"}\n')
+    train = ["train", "dpo", "--env", "texts", "--directory", run, "--env-steps", "4", "--no-cache"]
+    train += ["--batch-size", "1", "--width", "4", "--num-layers", "1", "--num-heads", "1"]
+    assert cli.main(train) == 1
+    assert "--env texts: give the file with --data" in capsys.readouterr().err
+    assert cli.main([*train, "--data", str(path)]) == 1
+    assert "line 2: chosen: is missing" in capsys.readouterr().err
+    assert cli.main([*train, "--data", str(path), "--skip-bad"]) == 0
+    row = json.loads(Path(run, "metrics.jsonl").read_text().splitlines()[-1])
+    assert row["rewards/margins"] > 0 and row["return"] is None
+    assert cli.main(["evaluate", run, "--episodes", "1", "--no-cache"]) == 0
+
+
 def test_train_evaluate_resume(tmp_path, capsys):
     """A run that is trained, judged and gone on with, and how far it is."""
     run = str(tmp_path / "run")

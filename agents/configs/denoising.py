@@ -44,6 +44,8 @@ class Denoising:
     """Observations of a step; must divide num_envs."""
     resample_every: int = static(4)
     """Steps after which the policy acts on new observations, which replace the data; 0: never."""
+    stay: float = 0.0
+    """Share of the data that is not replaced then."""
     num_judged: int = static(256)
     """Fresh actions to judge the policy by in each step; nothing is learned from them."""
     noiseless: bool = static(True)

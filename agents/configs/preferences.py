@@ -7,43 +7,19 @@ from .fields import static
 from .tokens import TokenPolicy
 
 Loss = Literal[
-    "sigmoid",
-    "sigmoid_norm",
-    "cdpo",
-    "robust",
-    "exo_pair",
-    "nca_pair",
-    "bco_pair",
-    "apo_zero",
-    "apo_down",
-    "aot",
-    "aot_unpaired",
-    "discopop",
-    "sppo_hard",
-    "hinge",
-    "ipo",
-    "ipo_sum",
-    "cpl",
-    "cpl_kl",
-    "rpo",
-    "tdpo1",
-    "tdpo2",
-    "slic",
-    "orpo",
-    "simpo",
-    "sft",
-    "mapl",
-    "kto",
-    "uft",
-    "nll",
-    "brain",
-    "dno",
-    "gpo",
-    "sppo",
-]
+    "sigmoid", "sigmoid_norm", "cdpo", "robust", "exo_pair", "nca_pair", "bco_pair", "apo_zero",
+    "apo_down", "aot", "aot_unpaired", "discopop", "sppo_hard", "hinge", "ipo", "ipo_sum", "cpl",
+    "cpl_kl", "rpo", "tdpo1", "tdpo2", "slic", "orpo", "simpo", "sft", "mapl", "kto", "uft",
+    "nll", "brain", "dno", "gpo", "sppo", "divergence_sft",
+]  # fmt: skip
 Selection = Literal["pair", "best_and_worst", "lead"]
 Reference = Literal["first", "previous", "slow", "soup"]
 Risk = Literal["kl", "tail_sum", "cvar", "entropic"]
+Divergence = Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
+SftDivergence = Literal["total_variation", "chi_squared", "squared_hellinger", "jensen_shannon"]
+Form = Literal["mean", "cumulative"]
+Thumbs = Literal["pair", "score"]
+Imitated = Literal["best", "top"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +31,18 @@ class PreferenceTokens(TokenPolicy):
     num_envs: int = static(256)
     """Prompts in the data set."""
     group_size: int = static(2)
-    """Responses to each prompt."""
+    """Responses to each prompt; 1 will do for thumbs by score, uft and imitation."""
     batch_size: int = static(64)
     """Prompts of a step; must divide num_envs."""
     demonstrations: int = static(0)
     """How many of them, the last ones, are a teacher's instead of the policy's."""
     resample_every: int = static(0)
     """Steps after which the policy answers new prompts, which replace the data; 0: never."""
+    stay: float = 0.0
+    """Share of the data that is not replaced then."""
     num_judged: int = static(32)
-    """Fresh responses to judge the policy by in each step; nothing is learned from them."""
+    """Fresh responses to judge the policy by in each step, from which nothing is learned; 0: none
+    at all."""
     noiseless: bool = static(True)
     """Whether the judge of pairs always prefers what earns more, and calls equals equal."""
     label_temperature: float = 1.0
@@ -71,7 +50,8 @@ class PreferenceTokens(TokenPolicy):
 
     loss: Loss = static("sigmoid")
     """Of pairs, by its name in TRL; or mapl (of prompts as well), kto (thumbs), uft (scores), nll
-    (the best is imitated), brain (a posterior), gpo (scores), dno or sppo (win rates)."""
+    or divergence_sft (the best is imitated), brain (a posterior), gpo (scores), dno or sppo (win
+    rates)."""
     selection: Selection = static("pair")
     """Which two of a prompt's responses make a pair: the first two, the best and the worst, or any
     two of which the better is good enough, and better by enough (lead)."""
@@ -88,12 +68,30 @@ class PreferenceTokens(TokenPolicy):
     """How fast a slow copy follows."""
     beta: float = 0.1
     """What a log-ratio of 1 is worth, in units of reward; see the loss."""
+    divergence: Divergence = static("reverse_kl")
+    """What holds the policy near the reference (sigmoid)."""
+    divergence_alpha: float = 0.5
+    """Of alpha_divergence, not 1 (sigmoid)."""
     label_smoothing: float = 0.2
     """Share of wrong labels (cdpo, robust, exo_pair)."""
     margin: float = 0.5
     """By how much the preferred should lead (simpo, slic)."""
     imitation: float = 0.2
     """Weight of the likelihood of the preferred (rpo)."""
+    imitation_form: Form = static("mean")
+    """That of a token, or of the response, times beta (rpo)."""
+    imitated: Imitated = static("best")
+    """The best of each prompt's responses, or the best share of all (nll, divergence_sft)."""
+    top_share: float = 0.2
+    """That share of a minibatch (top)."""
+    sft_divergence: SftDivergence = static("chi_squared")
+    """From demonstrations; total_variation is plain likelihood (divergence_sft)."""
+    thumbs: Thumbs = static("pair")
+    """Wanted is the preferred of a pair, or, one by one, what scores 1 rather than 0 (kto)."""
+    desirable_weight: float = 1.0
+    """Of what is wanted; weigh so that both kinds count about alike (kto)."""
+    undesirable_weight: float = 1.0
+    """Of what is not (kto)."""
     bias: float = 0.5
     """What the other counts beside the preferred (cpl)."""
     divergence_weight: float = 0.5
@@ -298,6 +296,13 @@ class DPA(RAFT):
 
 
 @dataclasses.dataclass(frozen=True)
+class DivergenceSFT(PreferenceTokens):
+    """Imitation through an implicit reward (Wang et al., 2025, arXiv:2507.00018)."""
+
+    loss: Loss = static("divergence_sft")
+
+
+@dataclasses.dataclass(frozen=True)
 class BRAIn(PreferenceTokens):
     """Bayesian reward-conditioned amortised inference (Pandey et al., 2024, arXiv:2402.02479)."""
 
@@ -323,6 +328,7 @@ class DNOPrct(PreferenceTokens):
     group_size: int = static(6)
     demonstrations: int = static(1)
     resample_every: int = static(4)
+    stay: float = 0.3
     selection: Selection = static("lead")
     reference: Reference = static("previous")
 
@@ -367,6 +373,7 @@ PREFERENCE_TOKENS: dict[str, type] = {
     "salsa": SALSA,
     "raft": RAFT,
     "dpa": DPA,
+    "divergence_sft": DivergenceSFT,
     "brain": BRAIn,
     "dno": DNO,
     "dno_prct": DNOPrct,

@@ -6,11 +6,13 @@ Choices between segments of behaviour:
   ipl       segment pairs in .npz files of IPL and CPL
   uni_rlhf  human labels in D4RL: pickles of Preference Transformer and Uni-RLHF
   exchange  our own directory, to keep and to pass on everything that is known
+  load_preferences  any of these that need nothing else, whatever its format
 
 Choices between texts:
 
   trl       rows of JSON with the columns that TRL has, paired and unpaired
   hh        transcripts of dialogues, as in HH-RLHF
+  load_texts  either, whichever it is
   unpair    pairs of answers as single ones
   encode    texts as arrays of tokens under masks
   byte_tokens  the bytes of a text, a tokenizer that needs no file
@@ -37,9 +39,12 @@ such rows out, and the report says how many and why.
 
 from rlax_pref.datasets import d4rl, exchange, hh, ipl, knox, minari, ogbench, trl, uni_rlhf
 from rlax_pref.datasets._collect import collect, concatenate, from_rollout, noisy
-from rlax_pref.datasets._inspect import inspect, load_transitions
+from rlax_pref.datasets._inspect import inspect, load_preferences, load_texts, load_transitions
 from rlax_pref.datasets._report import Loaded, Report, TextReport, report, text_report
 from rlax_pref.datasets._text import (
+    NUM_BYTE_SYMBOLS,
+    NUM_BYTE_TOKENS,
+    STOP,
     Cuts,
     TextLabels,
     TextPreferences,
@@ -52,6 +57,9 @@ from rlax_pref.datasets._text import (
 from rlax_pref.datasets._transitions import TransitionReport
 
 __all__ = [
+    "NUM_BYTE_SYMBOLS",
+    "NUM_BYTE_TOKENS",
+    "STOP",
     "Cuts",
     "Loaded",
     "Report",
@@ -72,6 +80,8 @@ __all__ = [
     "inspect",
     "ipl",
     "knox",
+    "load_preferences",
+    "load_texts",
     "load_transitions",
     "minari",
     "noisy",

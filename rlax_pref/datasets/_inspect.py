@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from rlax_pref.datasets import _hdf5, d4rl, exchange, hh, ipl, knox, minari, ogbench, trl, uni_rlhf
 from rlax_pref.datasets._files import (
     PathLike,
@@ -13,9 +15,10 @@ from rlax_pref.datasets._files import (
     read_rows,
 )
 from rlax_pref.datasets._report import Loaded, Report, TextReport
+from rlax_pref.datasets._text import TextLabels, TextPreferences
 from rlax_pref.datasets._transcripts import ASSISTANT
-from rlax_pref.datasets._transitions import TransitionReport, check_fits
-from rlax_pref.types import DataError, Env, Transition
+from rlax_pref.datasets._transitions import TransitionReport, check_fits, check_steps
+from rlax_pref.types import DataError, Env, Preferences, Transition
 
 
 def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport | TransitionReport:
@@ -40,14 +43,72 @@ def inspect(path: PathLike, *, skip_bad: bool = False) -> Report | TextReport | 
             return exchange.load(path, skip_bad=skip_bad).report
         return uni_rlhf.count(path, skip_bad=skip_bad)
     if path.suffix == ".npz":
-        if {"pairs", "X", "Y"} <= set(array_names(path)):
-            from rlax_pref.envs import grid  # the board that those pairs are from
-
-            return knox.load_human(path, grid.delivery()).report
-        return ipl.load(path, skip_bad=skip_bad).report
+        return load_preferences(path, skip_bad=skip_bad).report
     if path.suffix in (".pkl", ".pickle"):
         fail(path, "file", "is one of three pickles", "give the folder that holds all three")
-    return _rows_reader(path)(path, skip_bad=skip_bad).report
+    return load_texts(path, skip_bad=skip_bad).report
+
+
+def load_texts(
+    path: PathLike, *, skip_bad: bool = False
+) -> Loaded[TextPreferences] | Loaded[TextLabels]:
+    """Rows of texts that people judged, whichever format they have.
+
+    Args:
+      path: rows of JSON: TRL's, in pairs or one by one, or transcripts as of HH-RLHF. Their own
+        readers have more options.
+      skip_bad: leave rows out that are not sound, instead of raising.
+
+    Returns:
+      `TextPreferences` or `TextLabels`, and what was found.
+
+    Raises:
+      DataError: names file, line, field and fix.
+    """
+    path = Path(path)
+    _check_there(path)
+    return _rows_reader(path)(path, skip_bad=skip_bad)
+
+
+def load_preferences(
+    path: PathLike, env: Env | None = None, *, skip_bad: bool = False
+) -> Loaded[Preferences]:
+    """Choices between segments of behaviour, whichever format they have.
+
+    Args:
+      path: segments in `.npz` (IPL, CPL, the studies in grid worlds), or our own directory. Labels
+        in pickles need their data set beside them: see `uni_rlhf`.
+      env: if it is given, observations and actions must be such as it has.
+      skip_bad: leave rows out that are not sound, instead of raising.
+
+    Raises:
+      DataError: it is none of these, not sound, or of another environment; names file, row, field
+        and fix.
+    """
+    path = Path(path)
+    _check_there(path)
+    loaded: Loaded[Preferences]
+    if path.is_dir() and (path / "meta.json").exists():
+        kept, report = exchange.load(path, skip_bad=skip_bad)
+        loaded = Loaded(exchange.to_preferences(kept), report)
+    elif path.is_dir():
+        fix = "read them with uni_rlhf.load, and give what it returns"
+        return fail(path, "folder", "holds labels of a data set that is not there", fix)
+    elif path.suffix != ".npz":
+        fix = "give .npz in the layout of IPL or CPL, or our own directory"
+        return fail(path, "file", "holds no segments that can be read", fix)
+    elif {"pairs", "X", "Y"} <= set(array_names(path)):
+        from rlax_pref.envs import grid  # the board that those pairs are from
+
+        study = knox.load_human(path, grid.delivery())
+        loaded = Loaded(study.preferences, study.report)
+    else:
+        loaded = ipl.load(path, skip_bad=skip_bad)
+    if env is not None:
+        state, action, _ = loaded.data.segments
+        flat = lambda x: np.asarray(x).reshape(-1, *x.shape[3:])
+        check_steps(path, flat(state), flat(action), env)
+    return loaded
 
 
 def load_transitions(path: PathLike, env: Env | None = None) -> Loaded[Transition]:

@@ -11,7 +11,7 @@ import numpy as np
 from rlax_pref import metrics
 from rlax_pref.datasets._files import fail, take
 from rlax_pref.datasets._report import left_out, share
-from rlax_pref.types import Discrete, Env, Transition
+from rlax_pref.types import Discrete, Env, PyTree, Transition
 
 NUMBERS = "biuf"
 MAX_BYTES = 1 << 36  # of one data set; a million pictures are more than other files may be
@@ -136,14 +136,18 @@ def steps(
 
 def check_fits(path: Path, data: Transition, env: Env) -> None:
     """Raises `DataError` unless observations and actions are such as an environment has."""
+    check_steps(path, data.obs_tm1, data.a_tm1, env)
+
+
+def check_steps(path: Path, observations: PyTree, action: Any, env: Env) -> None:
+    """The same of observations and actions, each leading with an axis of their own."""
     space = env.action_space
     obs = jax.eval_shape(env.reset, jax.random.key(0))[1]
     shapes = lambda tree: jax.tree.map(lambda x: list(x.shape), tree)
-    have, need = shapes(jax.tree.map(lambda x: x[0], data.obs_tm1)), shapes(obs)
+    have, need = shapes(jax.tree.map(lambda x: x[0], observations)), shapes(obs)
     fix = "give data of this environment"
     if have != need:
         fail(path, "observations", f"have shape {have}; the environment's have {need}", fix)
-    action: Any = data.a_tm1
     kind = action.dtype.kind in "iu" if isinstance(space, Discrete) else action.dtype.kind == "f"
     shape = () if isinstance(space, Discrete) else tuple(space.shape)
     if not kind or action.shape[1:] != shape:

@@ -13,6 +13,7 @@ Of a critic
 
 Of pairs of responses:
   pairs                 rewards, margins, accuracies and log-probabilities, by TRL's names
+  thumbs                the same of responses that were judged one by one
   pair_tokens           entropies, accuracies and logits of their tokens, the same
   perplexity_accuracy   the share of better answers that surprise less
 
@@ -69,7 +70,7 @@ from rlax_pref.metrics._off_policy import (
     stationary_is,
     trajectory_is,
 )
-from rlax_pref.metrics._pairs import pair_tokens, pairs, perplexity_accuracy
+from rlax_pref.metrics._pairs import pair_tokens, pairs, perplexity_accuracy, thumbs
 from rlax_pref.metrics._scaled_return import scaled_return
 from rlax_pref.metrics._sets import frechet_distance, moments, vendi
 from rlax_pref.metrics._sharpe_ratio import regret_at_k, sharpe_ratio, top_k_values
@@ -104,6 +105,7 @@ __all__ = [
     "scaled_return",
     "sharpe_ratio",
     "stationary_is",
+    "thumbs",
     "top_k_values",
     "trajectory_is",
     "vendi",

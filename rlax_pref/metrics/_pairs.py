@@ -55,6 +55,38 @@ def pairs(
     return {name: jax.lax.stop_gradient(jnp.mean(x)) for name, x in reported.items()}
 
 
+def thumbs(log_prob: Array, log_ratio: Array, desirable: Array, beta: Numeric) -> Metrics:
+    """What to log of responses judged one by one, by TRL's names (von Werra et al., 2020).
+
+    `rewards/chosen`, `rewards/rejected`, `rewards/margins`, `logps/chosen` and `logps/rejected`, as
+    `pairs` has them, with what is wanted for the chosen and what is not for the rejected.
+
+    Args:
+      log_prob: `[...]` log pi of the responses, summed over tokens.
+      log_ratio: `[...]` log pi / reference.
+      desirable: `[...]` bool or in [0, 1], whether they are wanted.
+      beta: > 0, how much a nat is worth.
+
+    Returns:
+      `{name: []}`, detached; 0 of a kind of which there is none.
+
+    Raises:
+      AssertionError: while tracing, naming the argument whose shape differs.
+    """
+    assert_like("thumbs", log_prob=log_prob, log_ratio=log_ratio, desirable=desirable)
+    wanted = jnp.asarray(desirable, jnp.float32)
+
+    def mean(x: Array, weight: Array) -> Array:
+        return jnp.sum(x * weight) / jnp.maximum(weight.sum(), jnp.finfo(jnp.float32).tiny)
+
+    reported = {}
+    for name, weight in (("chosen", wanted), ("rejected", 1.0 - wanted)):
+        reported[f"rewards/{name}"] = beta * mean(log_ratio, weight)
+        reported[f"logps/{name}"] = mean(log_prob, weight)
+    reported["rewards/margins"] = reported["rewards/chosen"] - reported["rewards/rejected"]
+    return {name: jax.lax.stop_gradient(x) for name, x in reported.items()}
+
+
 def pair_tokens(chosen: Law, rejected: Law, chosen_mask: Array, rejected_mask: Array) -> Metrics:
     """What to log of the tokens of pairs, by TRL's names (von Werra et al., 2020).
 

@@ -42,5 +42,7 @@ def test_a_file_is_as_good_as_its_arrays(data, tmp_path):
 def test_agents_that_take_none(data, tmp_path):
     with pytest.raises(ValueError, match="ppo learns from what it does itself, and takes no data"):
         agents.make("ppo", envs.CartPole(), data=data)
-    with pytest.raises(ValueError, match="cpl does not learn from a file of steps; what does: dqn"):
-        agents.make("cpl", envs.CartPole(), data=tmp_path / "data.npz")
+    with pytest.raises(ValueError, match="ppo does not learn from a file of steps; what does: dqn"):
+        agents.make("ppo", envs.CartPole(), data=tmp_path / "data.npz")
+    with pytest.raises(ValueError, match="dpo learns from a file of texts in the environment te"):
+        agents.make("dpo", envs.make("token_lock"), data=tmp_path / "rows.jsonl")

@@ -11,6 +11,7 @@ import pytest
 from rlax_pref import agents, envs
 from rlax_pref.agents import preference_segments, runner
 from rlax_pref.agents.configs import PREFERENCE_SEGMENTS
+from rlax_pref.datasets import exchange
 from rlax_pref.types import Box, Discrete, Preferences, Segments, TimeStep
 
 N, L = 32, 3
@@ -201,8 +202,23 @@ def test_says_what_does_not_fit(name, settings, message):
         make(name, envs.make("cartpole"), **settings)
 
 
+def test_there_are_as_many_pairs_as_are_given(tmp_path):
+    """Some of them again, so that all minibatches are full; and a file is as good as its arrays."""
+    data = jax.tree.map(lambda x: x[:10], given(DISCRETE))
+    exchange.save(tmp_path / "choices", exchange.from_preferences(data))
+    for given_as in (data, tmp_path / "choices"):
+        settings = SMALL | {"batch_size": 8, "imitation_steps": 2, "num_rounds": 4}
+        agent = agents.make("cpl", DISCRETE, settings, given_as)
+        state = jax.jit(agent.init)(jax.random.key(0))
+        pairs = state.actor.pairs
+        again = jax.tree.map(lambda x: jnp.concatenate([x, x[:6]]), data)
+        jax.tree.map(np.testing.assert_array_equal, pairs, again)
+
+
 def test_says_which_data_do_not_fit():
-    with pytest.raises(ValueError, match=r"they must be \[num_envs=64, 2, L \+ 1, D\]"):
-        make("cpl", DISCRETE, given(DISCRETE), num_envs=64)
+    data = given(DISCRETE)
+    flat = data._replace(segments=data.segments._replace(state=data.segments.state[..., 0]))
+    with pytest.raises(ValueError, match=r"they must be \[N, 2, L \+ 1, D\]"):
+        make("cpl", DISCRETE, flat)
     with pytest.raises(ValueError, match="data has segments of 3 steps, and length=5"):
         make("cpl", DISCRETE, given(DISCRETE), collect_every=1, length=5)

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from rlax_pref import agents, envs, preferences
-from rlax_pref.agents import preference_tokens, runner
+from rlax_pref.agents import preference_losses, preference_tokens, runner, selecting
 from rlax_pref.agents.configs import PREFERENCE_TOKENS
 from rlax_pref.agents.configs.preferences import Loss
 from rlax_pref.agents.responding import Responses
+from rlax_pref.datasets import TextPreferences
+from rlax_pref.envs.judged import from_texts
 from rlax_pref.policies._pairwise import PAIRWISE, RANKED
 
 SMALL = {
@@ -70,7 +72,7 @@ def test_every_method_fits_together(name, lock):
 
 def test_every_loss_fits_together(lock):
     """By its name in TRL, or in the agent."""
-    known = {*PAIRWISE, *RANKED, *preference_tokens.LOSSES} - {"aot_pair"}
+    known = {*PAIRWISE, *RANKED, *preference_losses.LOSSES} - {"aot_pair"}
     assert set(get_args(Loss)) == known
     for loss in ("sigmoid_norm", "aot_unpaired", "apo_down", "sppo_hard", "sft"):
         agent = make("dpo", lock, loss=loss)
@@ -113,8 +115,11 @@ def test_data_of_ones_own(lock):
 
 
 def test_new_data_take_turns(lock):
-    """Every third step begins with fresh responses, and the reference moves to who made them."""
-    agent = make("dno", lock, resample_every=3)
+    """Every third step begins with fresh responses, and the reference moves to who made them.
+
+    A third of the rows stay as they are; of four tokens of three kinds few are the same by chance.
+    """
+    agent = make("dno", lock, resample_every=3, stay=0.3)
     step, state = jax.jit(agent.step), jax.jit(agent.init)(jax.random.key(0))
     seen, references = [], []
     for _ in range(7):
@@ -124,6 +129,60 @@ def test_new_data_take_turns(lock):
     fresh = [(a != b).any() for a, b in itertools.pairwise(seen)]
     moved = [(a != b).any() for a, b in itertools.pairwise(references)]
     assert fresh == moved == [False, False, True, False, False, True]
+    for old, new in ((seen[2], seen[3]), (seen[5], seen[6])):
+        assert 0.1 < (old == new).all((1, 2)).mean() < 0.5
+    new = state.actor._replace(read=state.actor.read + 1)
+    for stay, expected in ((0.0, new), (1.0, state.actor)):
+        mixed = selecting._mix(state.actor, new, stay, jax.random.key(0))
+        jax.tree.map(np.testing.assert_array_equal, mixed, expected)
+
+
+def test_thumbs_without_pairs(lock):
+    """A response to each prompt, liked or not: no two are of one prompt."""
+    num = SMALL["num_envs"]
+    liked = jnp.arange(num) % 2
+    response = jnp.broadcast_to(liked[:, None, None], (num, 1, 4)).astype(jnp.int32)
+    data = given(lock, lock.prompts(), response, liked[:, None])
+    state, metrics = train(make("kto", lock, data, group_size=1, thumbs="score"), 20)
+    table = state.learner.params["table"][0, :, 0]
+    assert (table[:, 1] > 0).all() and (table[:, 0] < 0).all()
+    metrics = jax.tree.map(lambda x: x[-1], metrics)
+    assert metrics["rewards/chosen"] > 0 > metrics["rewards/rejected"]
+    assert metrics["logps/chosen"] > metrics["logps/rejected"]
+    assert "rewards/accuracies" not in metrics
+
+
+@pytest.mark.parametrize("name", ["online_dpo", "gpo"])
+def test_what_goes_in_circles(name):
+    """Who always plays rock learns to play paper, though no answer scores more than another."""
+    env = envs.make("circle", num_tokens=3)
+    agent = make(name, env, resample_every=1, noiseless=False)
+    state = jax.jit(agent.init)(jax.random.key(0))
+    table = state.learner.params["table"].at[..., 0].set(2.0)  # beats 1, is beaten by 2
+    state = state._replace(learner=state.learner._replace(params={"table": table}))
+    state, metrics = jax.jit(lambda s: runner.run(agent, s, 10))(state)
+    change = (state.learner.params["table"] - table)[0, 0, 0]
+    assert change[2] > 0.1 and change[2] > change[0] and change[2] > change[1]
+    assert not metrics["return"].any()
+
+
+def test_answers_that_were_judged_before():
+    """The rows of a file are the data, some again to fill the minibatch, and nobody judges anew."""
+    rows = TextPreferences(("a?", "b", "c"), ("yes", "x", "z"), ("no", "yy", "w"))
+    env = from_texts(rows, max_response=3)
+    small = {"network": "transformer", "width": 8, "num_layers": 1, "num_heads": 1}
+    agent = make("dpo", env, batch_size=2, **small)
+    state = jax.jit(agent.init)(jax.random.key(0))
+    actor = state.actor
+    assert actor.responses.response.shape == (4, 2, 3) and (actor.chosen == 0).all()
+    jax.tree.map(lambda x: np.testing.assert_array_equal(x[0], x[3]), actor.responses)
+    _, metrics = jax.jit(lambda s: runner.run(agent, s, 40))(state)
+    assert metrics["rewards/margins"][-1] > metrics["rewards/margins"][0] == 0
+    assert not metrics["episodes"].any() and np.isnan(metrics["return"]).all()
+    with pytest.raises(ValueError, match="nobody judges new ones"):
+        make("online_dpo", env, **small)
+    with pytest.raises(ValueError, match="must know how likely responses were"):
+        make("brain", env, resample_every=0, **small)
 
 
 def test_mapl_learns_from_prompts():
@@ -197,6 +256,8 @@ def test_dpa_follows_directions():
         ({"selection": "best"}, "Unknown selection 'best'"),
         ({"batch_size": 48}, "num_envs=64 must be a multiple of batch_size=48"),
         ({"group_size": 1}, "preferences are between two or more"),
+        ({"stay": 1.0}, "stay=1.0 must be from 0 to less than 1"),
+        ({"thumbs": "up"}, "Unknown thumbs 'up'"),
         ({"demonstrations": 2}, "at least one response must be the policy's own"),
         ({"demonstrations": 1, "loss": "brain"}, "must know how likely responses were"),
         ({"selection": "lead"}, "selection='lead' compares with one answer of a teacher"),

@@ -5,11 +5,13 @@ import zipfile
 from pathlib import Path
 
 import hypothesis.strategies as st
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rlax_pref.datasets import exchange, hh, inspect, ipl, trl
+from rlax_pref import envs
+from rlax_pref.datasets import exchange, hh, inspect, ipl, load_preferences, load_texts, trl
 from rlax_pref.types import DataError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,6 +32,25 @@ GOLDEN = Path(__file__).parent / "golden"
 )
 def test_every_format_is_known(name, load):
     assert inspect(GOLDEN / name) == load(GOLDEN / name).report
+
+
+def test_what_is_in_it_is_what_its_own_reader_returns():
+    for name, load in (("hh.jsonl.gz", hh.load), ("unpaired.jsonl", trl.load_unpaired)):
+        assert load_texts(GOLDEN / name) == load(GOLDEN / name)
+    kept = exchange.to_preferences(exchange.load(GOLDEN / "exchange").data)
+    for name, pairs in (("ipl.npz", ipl.load(GOLDEN / "ipl.npz").data), ("exchange", kept)):
+        found = load_preferences(GOLDEN / name)
+        jax.tree.map(np.testing.assert_array_equal, found.data, pairs)
+        assert found.report == inspect(GOLDEN / name)
+
+
+def test_segments_must_fit_the_environment():
+    with pytest.raises(DataError, match=r"ipl\.npz: observations: have shape .* Fix: give data of"):
+        load_preferences(GOLDEN / "ipl.npz", envs.make("cartpole"))
+    with pytest.raises(DataError, match="holds labels of a data set that is not there"):
+        load_preferences(GOLDEN / "uni_rlhf")
+    with pytest.raises(DataError, match="holds no segments that can be read"):
+        load_preferences(GOLDEN / "explicit.jsonl")
 
 
 def test_studies_in_grid_worlds(tmp_path):

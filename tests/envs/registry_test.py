@@ -44,6 +44,7 @@ def test_our_own_need_no_adapter():
         ("directed_lock", dict(seed=3, max_length=9), "Directed"),
         ("soft_tree", {}, "SoftTree"),
         ("bernoulli_prompts", dict(seed=3), "BernoulliPrompts"),
+        ("circle", dict(num_tokens=5), "Circle"),
         ("addition", dict(num_digits=2), "Addition"),
         ("brax/fast", dict(time_limit=10), "Brax"),
         ("gymnax/Catch-bsuite", {}, "Gymnax"),
@@ -58,7 +59,7 @@ def test_make(name, kwargs, kind):
 
 def test_every_own_name_is_made():
     for name in ENVS:
-        if "/" not in name:
+        if "/" not in name and name != "texts":  # which are in a file
             assert callable(make(name).step)
 
 

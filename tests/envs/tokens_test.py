@@ -7,6 +7,7 @@ import pytest
 
 from rlax_pref.envs import (
     Addition,
+    Circle,
     SoftTree,
     TokenEnv,
     bernoulli_prompts,
@@ -24,6 +25,7 @@ TASKS = {
     "directed_lock": lambda: directed_lock(num_prompts=3, max_length=4, critical=(1, 2)),
     "soft_tree": SoftTree,
     "bernoulli_prompts": lambda: bernoulli_prompts(num_prompts=3),
+    "circle": lambda: Circle(num_tokens=5),
     "addition": lambda: Addition(2),
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlax_pref import reading
-from rlax_pref.metrics import pair_tokens, pairs, perplexity_accuracy
+from rlax_pref.metrics import pair_tokens, pairs, perplexity_accuracy, thumbs
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -24,6 +24,28 @@ def test_by_hand():
     assert set(log) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(log[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_one_by_one_by_hand():
+    """Of what is wanted, here the first and half of the second, and of what is not."""
+    log = jax.jit(thumbs)(CHOSEN, CHOSEN + 2, jnp.array([1.0, 0.5, 0.0]), 0.5)
+    expected = {
+        "rewards/chosen": 0.5 * (1.0 + 0.5 * 0.0) / 1.5,
+        "rewards/rejected": 0.5 * (0.5 * 0.0 - 1.0) / 1.5,
+        "rewards/margins": 0.5 * 2.0 / 1.5,
+        "logps/chosen": -(1.0 + 0.5 * 2.0) / 1.5,
+        "logps/rejected": -(0.5 * 2.0 + 3.0) / 1.5,
+    }
+    assert set(log) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(log[name], value, rtol=1e-5, atol=1e-7)
+    none = thumbs(CHOSEN, CHOSEN, jnp.zeros(3, bool), 0.5)
+    assert none["rewards/chosen"] == none["logps/chosen"] == 0
+    apart = thumbs(CHOSEN, CHOSEN, jnp.array([True, False, False]), 0.5)
+    assert apart["logps/chosen"] == -1 and apart["logps/rejected"] == -2.5
+    assert not np.any(jax.grad(lambda x: thumbs(x, x, jnp.ones(3), 1.0)["rewards/chosen"])(CHOSEN))
+    with pytest.raises(AssertionError, match="thumbs: desirable must be"):
+        thumbs(CHOSEN, CHOSEN, jnp.ones(2), 0.5)
 
 
 def test_an_equal_pair_is_not_accurate():
