@@ -38,8 +38,9 @@ share, online and offline) and `learning` (what their methods are made of), `fit
 policy earns, of others' steps), `hindsight` (what those share that draw goals from them),
 `pretraining` (agents that begin with what another learned), `steering` (policies among whose
 actions a critic chooses), `acting` (stepping many environments with a tally of episodes),
-`selecting` (sample, score, select, learn: the loop of preferences between samples), `preference_losses` (what
-it minimises of responses), `responding` (what agents of tokens share) and `configs` (what can be chosen).
+`selecting` (sample, score, select, learn: the loop of preferences between samples),
+`preference_losses` (what it minimises of responses), `responding` (what agents of tokens share) and
+`configs` (what can be chosen).
 """
 
 import dataclasses
