@@ -8,6 +8,7 @@ import sys
 import types
 from typing import Any
 
+import episodes
 import gymnax
 import jax
 import turns
@@ -76,24 +77,9 @@ def main(asked: dict[str, Any]) -> None:
         network = module.QNetwork(num_actions)
         choose = lambda weights, obs: network.apply(weights, obs).argmax(-1)
 
-    def episode(weights: Any, key: Any) -> Any:
-        """The return of one episode of what it does when nothing is tried."""
-
-        def step(carry: Any, key: Any) -> tuple[Any, None]:
-            state, obs, total, going = carry
-            obs, state, reward, done, _ = env.step(key, state, choose(weights, obs.ravel()), params)
-            return (state, obs, total + going * reward, going * (1.0 - done)), None
-
-        obs, state = env.reset(key, params)
-        keys = jax.random.split(key, 1000)
-        return jax.lax.scan(step, (state, obs, 0.0, 1.0), keys)[0][2]
-
-    def judge(weights: Any, key: Any) -> Any:
-        keys = jax.random.split(key, asked["episodes"])
-        return jax.vmap(episode, (None, 0))(weights, keys).mean()
-
     train = module.make_train(config)
     run = lambda key: train(key)["runner_state"][0].params
+    judge = episodes.judge(asked["env"], choose, asked["episodes"])
     turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"]))
 
 

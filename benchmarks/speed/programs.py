@@ -28,6 +28,7 @@ PROGRAMS = {
     "floor": Program("floor.py"),
     "rejax": Program("rejax_agents.py", ("peers",)),
     "PureJaxRL": Program("purejaxrl_agents.py", ("peers", "purejaxrl")),
+    "Stoix": Program("stoix_agents.py", ("peers", "stoix")),
     "brax": Program("brax_ppo.py"),
 }
 
@@ -37,6 +38,7 @@ class Places(NamedTuple):
 
     peers: str | None = None  # an interpreter
     purejaxrl: str | None = None  # a checkout
+    stoix: str | None = None  # a checkout
 
 
 def command(name: str, asked: Mapping[str, Any], places: Places) -> list[str] | None:
@@ -45,11 +47,9 @@ def command(name: str, asked: Mapping[str, Any], places: Places) -> list[str] | 
     if any(getattr(places, need) is None for need in needs):
         return None
     python = cast(str, places.peers) if "peers" in needs else sys.executable
-    return [
-        python,
-        str(PEERS / file),
-        json.dumps({**asked, "checkout": places.purejaxrl, "devices": devices}),
-    ]
+    checkout = next((getattr(places, need) for need in needs if need != "peers"), None)
+    more = {"checkout": checkout, "devices": devices}
+    return [python, str(PEERS / file), json.dumps({**asked, **more})]
 
 
 class Peer:

@@ -1,8 +1,9 @@
 """How fast do agents train, beside their peers and beside what none can do without?
 
     python -m venv peers && peers/bin/pip install '.[peers]'
-    python -m benchmarks.speed.training --out FILE --peers peers/bin/python [--purejaxrl DIR]
+    python -m benchmarks.speed.training --out FILE --peers peers/bin/python
 
+`--purejaxrl DIR` and `--stoix DIR`, checkouts of PureJaxRL and Stoix, have them take part, too.
 Every program runs in a process of its own, with the same network and settings, and all take turns
 round by round, so that whatever else the machine does hits them alike. Reported are medians:
 environment steps a second (of all seeds together), the ratio to each peer and to the floor pair by
@@ -13,6 +14,7 @@ end: a fast learner that does not learn does not count.
 
 import argparse
 import dataclasses
+import functools
 import os
 import tempfile
 from collections.abc import Mapping
@@ -37,7 +39,7 @@ class Row(NamedTuple):
     known_as: str  # among peers
     env_steps: int
     settings: Mapping[str, Any]
-    peers: tuple[str, ...] = ("rejax", "PureJaxRL")
+    peers: tuple[str, ...] = ("rejax", "PureJaxRL", "Stoix")
     num_seeds: int = 1
     starts: bool = False  # whether the first update is measured, too
 
@@ -83,10 +85,10 @@ ROWS = {
     "PPO, CartPole, 1024 environments": _cartpole(1024, 2_000_000, 2.5e-3),
     "PPO, CartPole, 16 seeds of 4": _cartpole(4, 100_000, num_seeds=16),
     "DQN, CartPole, 8 environments": Row(
-        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, starts=True
+        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, ("rejax", "PureJaxRL"), starts=True
     ),
     "SAC, Pendulum, 1 environment": Row(
-        "sac", "pendulum", "Pendulum-v1", 10_000, SAC, ("rejax",), starts=True
+        "sac", "pendulum", "Pendulum-v1", 10_000, SAC, ("rejax", "Stoix"), starts=True
     ),
     "PPO, MinAtar Breakout, 64 environments": Row(
         "ppo",
@@ -218,12 +220,16 @@ def _interpreter(text: str) -> str:
     return text
 
 
-def _purejaxrl(text: str) -> str:
-    if not (Path(text) / "purejaxrl" / "ppo.py").is_file():
-        raise argparse.ArgumentTypeError(
-            f"{text} has no purejaxrl/ppo.py: it must be a checkout of "
-            f"https://github.com/luchris429/purejaxrl"
-        )
+CHECKOUTS = {  # a file that each has, and where it is from
+    "purejaxrl": ("purejaxrl/ppo.py", "https://github.com/luchris429/purejaxrl"),
+    "stoix": ("stoix/systems/ppo/anakin/ff_ppo.py", "https://github.com/EdanToledo/Stoix"),
+}
+
+
+def _checkout(name: str, text: str) -> str:
+    file, url = CHECKOUTS[name]
+    if not (Path(text) / file).is_file():
+        raise argparse.ArgumentTypeError(f"{text} has no {file}: it must be a checkout of {url}")
     return str(Path(text).resolve())
 
 
@@ -235,12 +241,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--peers", metavar="PYTHON", type=_interpreter, help="an interpreter with the extra `peers`"
     )
-    parser.add_argument(
-        "--purejaxrl", metavar="DIR", type=_purejaxrl, help="a checkout of PureJaxRL"
-    )
+    for name, (_, url) in CHECKOUTS.items():
+        read = functools.partial(_checkout, name)
+        parser.add_argument(f"--{name}", metavar="DIR", type=read, help=f"a checkout of {url}")
     record.run(
         parser,
-        lambda args: run(args.rows, Places(args.peers, args.purejaxrl), args.rounds, args.out),
+        lambda args: run(
+            args.rows, Places(args.peers, args.purejaxrl, args.stoix), args.rounds, args.out
+        ),
         arguments,
         draw=draw,
     )

@@ -65,6 +65,9 @@ def test_programs_need_what_they_need():
     python, _, asked = programs.command("PureJaxRL", {"env": 1}, programs.Places("p", "dir"))
     assert python == "p"
     assert json.loads(asked) == {"env": 1, "checkout": "dir", "devices": 1}
+    assert programs.command("Stoix", {}, programs.Places("p", "dir")) is None
+    *_, asked = programs.command("Stoix", {}, programs.Places("p", "dir", "other"))
+    assert json.loads(asked)["checkout"] == "other"
     assert programs.command("brax", {}, programs.Places())[0] == sys.executable
     for program in programs.PROGRAMS.values():
         assert (programs.PEERS / program.file).is_file()
@@ -80,7 +83,11 @@ def test_rows_ask_for_what_there_is(name):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("--peers", "not a Python interpreter"), ("--purejaxrl", "no purejaxrl/ppo.py")],
+    [
+        ("--peers", "not a Python interpreter"),
+        ("--purejaxrl", "no purejaxrl/ppo.py: it must be a checkout"),
+        ("--stoix", "no stoix/systems/ppo/anakin/ff_ppo.py: it must be a checkout"),
+    ],
 )
 def test_a_place_where_nothing_is_is_refused(option, message, tmp_path, capsys):
     with pytest.raises(SystemExit):
@@ -93,9 +100,11 @@ SLOWNESS = {"rlax_pref": 2, "floor": 1, "rejax": 4}
 
 @pytest.fixture
 def lines(monkeypatch, tmp_path):
-    """Lines of one row with programs that only sleep, of which one dies."""
+    """Lines of one row with programs that only sleep; one dies, and one is not there."""
 
     def command(who, asked, places):
+        if who == "Stoix":
+            return None
         if who == "PureJaxRL":
             return [sys.executable, "-c", "raise SystemExit('it is ill')"]
         return fake(SLOWNESS[who])
