@@ -55,17 +55,28 @@ def network(env: Any, config: Config, num_outputs: int) -> networks.TokenNetwork
             remat=config.remat,
         )
 
+    def mlp() -> networks.TokenNetwork:
+        return networks.token_mlp(
+            env.num_symbols,
+            num_outputs,
+            env.prompt_length,
+            env.max_length,
+            width=config.width,
+            num_layers=config.num_layers,
+        )
+
     def table() -> networks.TokenNetwork:
         if not hasattr(env, "num_prompts"):
             raise ValueError(
                 f"network='table' needs a task with numbered prompts, which {type(env).__name__} "
-                "is not: choose 'transformer'"
+                "is not: choose 'transformer' or 'mlp'"
             )
         return networks.token_table(
             env.num_prompts, env.num_tokens, env.max_length, num_outputs, order=config.table_order
         )
 
-    return lookup({"transformer": transformer, "table": table}, config.network, "network")()
+    kinds = {"transformer": transformer, "mlp": mlp, "table": table}
+    return lookup(kinds, config.network, "network")()
 
 
 def respond(

@@ -100,6 +100,7 @@ PROMPT = jax.random.randint(jax.random.key(2), (2, 3, 2), TOKENS, SYMBOLS)
 RESPONSE = jax.random.randint(jax.random.key(3), (2, 3, LENGTH), 0, TOKENS)
 TOKEN_NETWORKS = {
     "transformer": networks.transformer(SYMBOLS, TOKENS, 2, LENGTH, width=8, num_heads=2),
+    "mlp": networks.token_mlp(SYMBOLS, TOKENS, 2, LENGTH, width=8),
     "table": networks.token_table(SYMBOLS - TOKENS, TOKENS, LENGTH, TOKENS, order=3),
 }
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from .fields import static
 
-Network = Literal["transformer", "table"]
+Network = Literal["transformer", "mlp", "table"]
 Objective = Literal[
     "reinforce", "ppo_clip", "gspo", "cispo", "oreal", "apa", "a_star_po", "rebel", "reg_grpo"
 ]
@@ -37,11 +37,11 @@ class TokenPolicy:
     """What all agents of tokens have in common."""
 
     network: Network = static("transformer")
-    """A table has a row of numbers for each prompt and position."""
+    """A table has a row of numbers for each prompt and position; mlp sees all symbols at once."""
     width: int = static(64)
-    """Of the transformer."""
+    """Of the transformer or the mlp."""
     num_layers: int = static(2)
-    """Of the transformer."""
+    """Of either."""
     num_heads: int = static(4)
     """Of the transformer; must divide width."""
     dtype: DType = static("float32")

@@ -16,6 +16,7 @@ encoded             of what an encoder makes of observations
 
 TokenNetwork          of prompts and responses, in one pass or token by token
 token_table           a table of outputs
+token_mlp             a multilayer perceptron of all symbols so far
 transformer           a causal transformer
 decision_transformer  a transformer of trajectories
 
@@ -39,6 +40,7 @@ from rlax_pref.networks._plain import (
     value,
 )
 from rlax_pref.networks._squashed import Squashed, squashed_policy, tanh_log_slope
+from rlax_pref.networks._token_mlp import token_mlp
 from rlax_pref.networks._tokens import TokenNetwork, token_table
 from rlax_pref.networks._transformer import transformer
 
@@ -64,6 +66,7 @@ __all__ = [
     "squashed_policy",
     "tanh_log_slope",
     "to_env",
+    "token_mlp",
     "token_table",
     "transformer",
     "value",
