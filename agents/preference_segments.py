@@ -138,7 +138,8 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
         now, (obs, action, timestep, _) = act(choose, learner, now, key_act, config.length)
         ended = jnp.cumsum(timestep.done, axis=0) > 0
         live = jnp.concatenate([jnp.ones_like(ended[:1]), ~ended[:-1]])
-        reached = _hold(timestep.last_obs, live)
+        time = jnp.minimum(jnp.arange(config.length)[:, None, None], live.sum(0) - 1)
+        reached = jnp.take_along_axis(timestep.last_obs, time[..., None], axis=0)
         state = jnp.concatenate([obs[:1], reached])
         segments = Segments(*(jnp.moveaxis(x, 0, 2) for x in (state, action, live)))
         u = preferences.partial_return(jnp.moveaxis(timestep.reward, 0, 2), segments.live)
@@ -152,10 +153,40 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
         cut = jnp.any(timestep.truncated[:-1] & live[:-1], axis=(0, 2))  # by a time limit
         return now, Preferences(segments, p_first, 1.0 - cut.astype(jnp.float32))
 
+    def ask(learner: Learner, now: acting.Acting, key: Key) -> tuple[acting.Acting, Preferences]:
+        """Of several pairs, those whose labels are least foreseen: as in PEBBLE, row by row."""
+        if config.candidates == 1:
+            return compare(explore, learner, now, key)
+
+        def more(carry: tuple[Any, Preferences, Array], key: Key) -> tuple[Any, None]:
+            now, pairs, most = carry
+            now, others = compare(explore, learner, now, key)
+            found = doubt(learner, others)
+            pairs = selecting.where_rows(found > most, others, pairs)
+            return (now, pairs, jnp.maximum(found, most)), None
+
+        key, *keys = jax.random.split(key, config.candidates)
+        now, pairs = compare(explore, learner, now, key)
+        first = now, pairs, doubt(learner, pairs)
+        return jax.lax.scan(more, first, jnp.stack(keys))[0][:2]
+
+    def doubt(learner: Learner, pairs: Preferences) -> Array:
+        """`[B]` how much critics differ, or how little the policy knows, of which is preferred."""
+        batch = look(learner, pairs.segments)
+        if config.loss == "ipl":
+            believed, _, _ = believe(learner.params, batch)
+            u = preferences.partial_return(believed, jnp.broadcast_to(batch.live, believed.shape))
+            found = preferences.disagreement(u[..., 0] - u[..., 1])
+        else:
+            log_pi = log_prob(learner.params["policy"], batch)
+            u = config.alpha * preferences.contrastive(log_pi, batch.live)
+            found = preferences.doubt(u[:, 0] - u[:, 1])
+        return jnp.where(pairs.weight > 0, found, -jnp.inf)
+
     def collect(learner: Learner, actor: Actor, turn: Array, key: Key) -> tuple[Learner, Actor]:
         """Replaces the oldest share of the pairs."""
-        rows, put = _share(actor, config.num_rounds, turn)
-        now, pairs = compare(explore, learner, rows.acting, key)
+        rows, put = selecting.share(actor, config.num_rounds, turn)
+        now, pairs = ask(learner, rows.acting, key)
         learner = learner._replace(obs=statistics.update(learner.obs, _observed(pairs.segments)))
         return learner, put(Actor(pairs, now))
 
@@ -225,6 +256,20 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
         u = preferences.contrastive(log_pi, batch.live)
         return policies.cpl(u[:, 0], u[:, 1], config.alpha, bias=config.bias, p_first=p)
 
+    def believe(params: PyTree, batch: Seen) -> tuple[Array, Array, Array]:
+        """Rewards that critics believe in `[M, B, 2, L]`, values, and what critics see."""
+        live, beside = batch.live, join(batch)
+        value = v.apply(params["v"], batch.obs)
+        goes_on = jnp.concatenate([live[..., 1:], live[..., -1:]], axis=-1)
+        bound = 1.0 / (config.regularizer * (1.0 - config.discount))
+        rewarded = partial(
+            rewards.inverse_bellman,
+            discount_t=config.discount * goes_on,
+            v_t=value[..., 1:],
+            bound=bound,
+        )
+        return jax.vmap(rewarded)(q.apply(params["q"], beside)), value, beside
+
     def ipl(
         learner: Learner, params: PyTree, batch: Seen, log_pi: Array, p: Array
     ) -> tuple[Array, Metrics]:
@@ -233,15 +278,8 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
         The last state of a segment may be terminal, and nothing says so: values learn to be 0 in
         terminal states, wherever a segment goes on in one.
         """
-        live, beside = batch.live, join(batch)
-        value = v.apply(params["v"], batch.obs)
-        goes_on = jnp.concatenate([live[..., 1:], live[..., -1:]], axis=-1)
-        discount_t = config.discount * goes_on
-        critics = q.apply(params["q"], beside)  # [M, B, 2, L]
-        bound = 1.0 / (config.regularizer * (1.0 - config.discount))
-        believed = jax.vmap(
-            lambda q_tm1: rewards.inverse_bellman(q_tm1, discount_t, value[..., 1:], bound=bound)
-        )(critics)
+        live = batch.live
+        believed, value, beside = believe(params, batch)
         critic = jax.vmap(lambda r_t: values.ipl(r_t, live, p, regularizer=config.regularizer))(
             believed
         ).sum(0)
@@ -308,9 +346,9 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
                 lambda: collect(learner, actor, (count - 1) % config.num_rounds, key_collect),
                 lambda: (learner, actor),
             )
-            made = 2 * config.length * config.num_envs // config.num_rounds
+            made = 2 * config.candidates * config.length * config.num_envs // config.num_rounds
             env_steps = jnp.where(now, jnp.int32(made), env_steps)
-        rows, put = _share(actor, num_batches, state.step % num_batches)
+        rows, put = selecting.share(actor, num_batches, state.step % num_batches)
         learner, metrics = learn(learner, rows.pairs, state.step)
         acted, (*_, tally) = act(exploit, learner, rows.acting, key_act, config.act_steps)
         metrics |= acting.summary(tally)
@@ -335,27 +373,6 @@ def _side_by_side(network: networks.Network, num: int) -> networks.Network:
     )
 
 
-def _share(tree: PyTree, num: int, turn: Array) -> tuple[Any, Any]:
-    """Every num-th row, and what puts others in their place: no row moves to another device."""
-    split = lambda x: x.reshape(-1, num, *x.shape[1:])
-    take = lambda x: jax.lax.dynamic_index_in_dim(split(x), turn, axis=1, keepdims=False)
-    place = lambda x, y: jax.lax.dynamic_update_index_in_dim(split(x), y, turn, axis=1).reshape(
-        x.shape
-    )
-    return jax.tree.map(take, tree), lambda rows: jax.tree.map(place, tree, rows)
-
-
-def _hold(x: Array, live: Array) -> Array:
-    """`[T, ...]`, where what is not live repeats the last that is."""
-
-    def keep(last: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, live = now
-        last = jnp.where(live[..., None], x, last)
-        return last, last
-
-    return jax.lax.scan(keep, x[0], (x, live))[1]
-
-
 def _observed(segments: Segments) -> Array:
     """Observations that were acted on; the first stands in for what came after an end."""
     state = segments.state[..., :-1, :]
@@ -370,6 +387,8 @@ def _check(config: Config, data: Preferences | None) -> None:
             raise ValueError(
                 f"num_envs={config.num_envs} must be a multiple of {name}={getattr(config, name)}"
             )
+    if config.candidates < 1:
+        raise ValueError(f"candidates={config.candidates} must be at least 1")
     if config.loss == "cpl_kl" and not config.imitation_steps:
         raise ValueError("imitation_steps must be positive: cpl_kl compares with what was imitated")
     if data is None:

@@ -123,8 +123,23 @@ def make_step(
 def _mix(old: Any, new: Any, stay: Numeric, key: Key) -> Any:
     """New rows, of which a share is left as it was."""
     kept = jax.random.bernoulli(jax.random.fold_in(key, 1), stay, new.read.shape)
-    each = lambda x, y: jnp.where(kept.reshape(-1, *[1] * (x.ndim - 1)), x, y)
-    return jax.tree.map(each, old, new)
+    return where_rows(kept, old, new)
+
+
+def where_rows(choose: Array, these: Any, those: Any) -> Any:
+    """Rows `[E, ...]` of the one tree where `choose`, `[E]`, says so, of the other elsewhere."""
+    each = lambda x, y: jnp.where(choose.reshape(-1, *[1] * (x.ndim - 1)), x, y)
+    return jax.tree.map(each, these, those)
+
+
+def share(tree: PyTree, num: int, turn: Array) -> tuple[Any, Any]:
+    """Every num-th row, and what puts others in their place: no row moves to another device."""
+    split = lambda x: x.reshape(-1, num, *x.shape[1:])
+    take = lambda x: jax.lax.dynamic_index_in_dim(split(x), turn, axis=1, keepdims=False)
+    place = lambda x, y: jax.lax.dynamic_update_index_in_dim(split(x), y, turn, axis=1).reshape(
+        x.shape
+    )
+    return jax.tree.map(take, tree), lambda rows: jax.tree.map(place, tree, rows)
 
 
 def check(config: Config, least: int = 2) -> None:

@@ -9,6 +9,7 @@ from flax import struct
 
 from rlax_pref import datasets
 from rlax_pref.datasets import TextLabels, TextPreferences, TokenLabels
+from rlax_pref.datasets._text import NUM_BYTE_SYMBOLS, NUM_BYTE_TOKENS, STOP
 from rlax_pref.types import Array, Key
 
 from .tokens import TokenEnv
@@ -32,9 +33,9 @@ class Texts(TokenEnv):
     response: Array
     mask: Array
     reward: Array
-    num_tokens: int = struct.field(pytree_node=False, default=datasets.NUM_BYTE_TOKENS)
-    num_symbols: int = struct.field(pytree_node=False, default=datasets.NUM_BYTE_SYMBOLS)
-    stop: int | None = struct.field(pytree_node=False, default=datasets.STOP)
+    num_tokens: int = struct.field(pytree_node=False, default=NUM_BYTE_TOKENS)
+    num_symbols: int = struct.field(pytree_node=False, default=NUM_BYTE_SYMBOLS)
+    stop: int | None = struct.field(pytree_node=False, default=STOP)
 
     @property
     def prompt_length(self) -> int:

@@ -28,6 +28,9 @@ class PreferenceSegments:
     """Steps after which the policy makes new segments, which replace the oldest; 0: never."""
     num_rounds: int = static(4)
     """Collections after which all pairs have been replaced; must divide num_envs."""
+    candidates: int = static(1)
+    """Pairs made for each that the teacher is then asked about: that on which the critics disagree
+    most (ipl), or of which the policy is least sure. PEBBLE makes 10."""
     act_steps: int = static(1)
     """Steps taken in the environments of a minibatch's pairs to see how good the policy is;
     nothing is learned from them."""
@@ -81,7 +84,8 @@ class PreferenceSegments:
         acted = 2 * self.batch_size * self.act_steps
         if self.collect_every:
             pairs = self.num_envs // self.num_rounds
-            acted += math.ceil(2 * self.length * pairs / self.collect_every)
+            made = 2 * self.candidates * self.length * pairs
+            acted += math.ceil(made / self.collect_every)
         return max(acted, 1)
 
 

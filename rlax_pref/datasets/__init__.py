@@ -42,9 +42,6 @@ from rlax_pref.datasets._collect import collect, concatenate, from_rollout, nois
 from rlax_pref.datasets._inspect import inspect, load_preferences, load_texts, load_transitions
 from rlax_pref.datasets._report import Loaded, Report, TextReport, report, text_report
 from rlax_pref.datasets._text import (
-    NUM_BYTE_SYMBOLS,
-    NUM_BYTE_TOKENS,
-    STOP,
     Cuts,
     TextLabels,
     TextPreferences,
@@ -57,9 +54,6 @@ from rlax_pref.datasets._text import (
 from rlax_pref.datasets._transitions import TransitionReport
 
 __all__ = [
-    "NUM_BYTE_SYMBOLS",
-    "NUM_BYTE_TOKENS",
-    "STOP",
     "Cuts",
     "Loaded",
     "Report",

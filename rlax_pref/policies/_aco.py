@@ -9,6 +9,7 @@ from rlax_pref._shapes import assert_like
 from rlax_pref.policies._dpo import dpo
 from rlax_pref.types import Array, Numeric
 
+_MAX_EXPONENT = 20.0
 Calibration = Literal["relax", "strengthen"]
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 
@@ -42,7 +43,7 @@ def aco(
       beta: > 0, what a nat counts.
       alpha: > 0, in units of advantage: how soon to relax.
       calibration: "relax" is the paper's, above; "strengthen" is its code's, which has max in the
-        place of min and so pushes harder against losers that look bad.
+        place of min and so pushes harder against losers that look bad, g no larger than exp(20).
 
     Returns:
       `[...]` loss of each pair, in nats; not reduced.
@@ -62,6 +63,6 @@ def aco(
         raise ValueError(
             f"aco: calibration={calibration!r} must be one of {', '.join(CALIBRATIONS)}"
         )
-    bound = jnp.minimum if calibration == "relax" else jnp.maximum
+    least, most = (-jnp.inf, 0.0) if calibration == "relax" else (0.0, _MAX_EXPONENT)
     lead = jax.lax.stop_gradient(chosen_advantage - rejected_advantage)
-    return dpo(chosen, jnp.exp(bound(lead / alpha, 0.0)) * rejected, beta)
+    return dpo(chosen, jnp.exp(jnp.clip(lead / alpha, least, most)) * rejected, beta)

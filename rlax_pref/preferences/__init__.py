@@ -18,6 +18,8 @@ Pairs
   cut_segments      stretches of recorded behaviour
   resample          draws pairs, all or some kinds of them
   has_absorbing     which pairs step out of a terminal state
+  disagreement      which to ask about, of several models
+  doubt             which to ask about, of a single one
 
 Learning
   fit               full-batch Adam on any model of the scores
@@ -46,6 +48,7 @@ from rlax_pref.preferences._fit import fit
 from rlax_pref.preferences._gpm import gpm, gpm_scales, win_rates
 from rlax_pref.preferences._logistic_loss import logistic_loss
 from rlax_pref.preferences._partial_return import partial_return
+from rlax_pref.preferences._query import disagreement, doubt
 from rlax_pref.preferences._regret import general_regret, regret
 from rlax_pref.preferences._resample import has_absorbing, resample
 from rlax_pref.preferences._sample_segments import sample_segments
@@ -71,7 +74,9 @@ __all__ = [
     "bradley_terry",
     "contrastive",
     "cut_segments",
+    "disagreement",
     "dno_pairs",
+    "doubt",
     "dragon",
     "expected_return",
     "expressive",

@@ -60,7 +60,7 @@ AGENTS = {
     "ipl, continuous": (
         "ipl",
         "pendulum",
-        SMALL_SEGMENTS | {"collect_every": 1, "num_rounds": 1},
+        SMALL_SEGMENTS | {"collect_every": 1, "num_rounds": 1, "candidates": 2},
     ),
     "mr_q, discrete": ("mr_q", "cartpole", SMALL_STORE | SMALL_MODEL),
     "ota, discrete": (

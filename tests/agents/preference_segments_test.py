@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlax_pref import agents, envs
+from rlax_pref import agents, envs, networks, statistics
 from rlax_pref.agents import preference_segments, runner
 from rlax_pref.agents.configs import PREFERENCE_SEGMENTS
 from rlax_pref.datasets import exchange
@@ -137,6 +137,26 @@ def test_own_segments_are_labelled_by_what_was_paid():
     u = (segments.action * segments.live).sum(-1)
     np.testing.assert_array_equal(pairs.p_first, 0.5 * (1 + np.sign(u[:, 0] - u[:, 1])))
     assert pairs.weight.all() and 0 < (pairs.p_first == 0.5).mean() < 1
+
+
+def test_asks_about_what_is_least_foreseen():
+    """Of four pairs a row, the one whose margin under the policy is least clear."""
+    law = networks.policy(CONTINUOUS.action_space, (8,))
+    margin = {}
+    for num in (1, 4):
+        agent = make("cpl", CONTINUOUS, collect_every=1, num_rounds=1, candidates=num)
+        first = jax.jit(agent.init)(jax.random.key(0))._replace(step=jnp.int32(1))
+        after, metrics = jax.jit(agent.step)(first)
+        obs, action, live = after.actor.pairs.segments
+        learner = first.learner
+        obs = statistics.normalize(learner.obs, obs[..., :-1, :])
+        action = networks.from_env(CONTINUOUS.action_space, action)
+        u = (law.apply(learner.params["policy"], obs).log_prob(action) * live).sum(-1)
+        margin[num] = np.abs(u[:, 0] - u[:, 1]).mean()
+        assert metrics["env_steps"] == 2 * N * (num * L + 1)
+    assert margin[4] < 0.5 * margin[1]
+    with pytest.raises(ValueError, match="candidates=0 must be at least 1"):
+        make("cpl", CONTINUOUS, candidates=0)
 
 
 def test_pairs_cut_by_a_time_limit_do_not_count():

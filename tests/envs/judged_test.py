@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rlax_pref import envs
-from rlax_pref.datasets import STOP, TextLabels, TextPreferences, hh, trl
+from rlax_pref.datasets import TextLabels, TextPreferences, hh, trl
+from rlax_pref.datasets._text import STOP
 from rlax_pref.envs.judged import from_texts
 from rlax_pref.types import DataError
 

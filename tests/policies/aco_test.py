@@ -60,7 +60,9 @@ def test_extremes():
     d = jnp.array([1e4, -1e4, 0.0])
     advantages = jnp.array([0.0, 1e4, 0.0]), jnp.array([0.0, 0.0, 1e4])
     np.testing.assert_allclose(jitted(d, -d, *advantages), [0.0, 2e3, np.log(2)], rtol=1e-5)
-    assert all(np.all(np.isfinite(x)) for x in slope(d, -d, *advantages))
+    for calibration in ("relax", "strengthen"):
+        slopes = slope(d, -d, *advantages, calibration=calibration)
+        assert all(np.all(np.isfinite(x)) for x in slopes)
 
 
 def test_vmap():
