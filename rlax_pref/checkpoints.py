@@ -12,7 +12,6 @@ leaves of size zero and typed keys are restored as they were, and a checkpoint a
 name only when it is complete. This is the only file that knows orbax.
 """
 
-import errno
 import hashlib
 import json
 import math
@@ -20,7 +19,6 @@ import os
 import platform
 import shutil
 import sys
-import zlib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -32,12 +30,9 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from rlax_pref import __version__
+from rlax_pref import _leaves as leaves
+from rlax_pref._files import HeldError, flush, hold, sha256
 from rlax_pref.types import PyTree
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 Which = Literal["latest", "best"] | int
 
@@ -102,9 +97,14 @@ class Checkpoints:
         if _writes():
             try:
                 self._root.mkdir(parents=True, exist_ok=True)
-                self._lock = _lock(self.directory)
+                self._lock = hold(self.directory / "LOCK")
                 for leftover in self._root.glob(".tmp-*"):
                     shutil.rmtree(leftover)
+            except HeldError as owner:
+                raise LockedError(
+                    f"another process (pid {owner}) is writing to {self.directory}: "
+                    "let it finish, or choose another directory"
+                ) from owner
             except OSError as error:
                 raise CheckpointError(f"cannot write to {self.directory}: {error}") from error
         _meet("opened")
@@ -138,7 +138,7 @@ class Checkpoints:
         """
         if _writes() and self._lock is None:
             raise CheckpointError("save is for use inside `with Checkpoints(...) as ...:`")
-        leaves = _leaves(state)
+        named = leaves.named(state)
         last = max(set(self.steps) - self._damaged, default=-1)
         if step <= last:
             raise ValueError(f"checkpoint {step} would not come after {last}, which is saved")
@@ -149,10 +149,10 @@ class Checkpoints:
             if _writes():
                 temp.mkdir()
             _meet("begun")
-            arrays = {name: _stored(leaf) for name, leaf in leaves.items() if leaf.size}
+            arrays = {name: leaves.stored(leaf) for name, leaf in named.items() if leaf.size}
             if arrays:
                 ocp.PyTreeCheckpointer().save(temp.absolute() / "arrays", arrays)
-            described = {name: _describe(leaf) for name, leaf in leaves.items()}
+            described = {name: leaves.describe(leaf) for name, leaf in named.items()}
             if _writes():
                 manifest = {
                     "format": FORMAT,
@@ -162,17 +162,17 @@ class Checkpoints:
                     "versions": versions(),
                     "leaves": described,
                     "files": {
-                        path.relative_to(temp).as_posix(): _sha256(path)
+                        path.relative_to(temp).as_posix(): sha256(path)
                         for path in sorted(temp.rglob("*"))
                         if path.is_file()
                     },
                 }
                 manifest["sha256"] = _seal(manifest)
                 (temp / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-                _flush(temp)
+                flush(temp)
                 self._remove(step)  # only ever a damaged one
                 temp.rename(_path(self._root, step))
-                _flush(self._root, deep=False)
+                flush(self._root, deep=False)
         except Exception as error:
             shutil.rmtree(temp, ignore_errors=True)
             reason = " ".join(str(error).split())
@@ -283,12 +283,15 @@ def _load(path: Path, step: int, like: PyTree) -> PyTree:
         raise _Damaged(f"manifest.json: it is of step {manifest['step']}")
     for name, checksum in manifest["files"].items():
         try:
-            if _sha256(path / name) != checksum:
+            if sha256(path / name) != checksum:
                 raise _Damaged(f"{name}: the checksum differs")
         except OSError as error:
             raise _Damaged(f"{name}: {error.strerror}") from error
     saved: dict[str, dict[str, Any]] = manifest["leaves"]
-    _check_fit(path, saved, _leaves(like))
+    wanted = leaves.named(like)
+    if different := leaves.differences(saved, wanted):
+        more = f" (and {len(different) - 1} more differences)" if different[1:] else ""
+        raise CheckpointError(f"{path} is of another state: {different[0]}{more}")
     names = [name for name, leaf in saved.items() if math.prod(leaf["shape"])]
     try:
         arrays = {}
@@ -300,9 +303,9 @@ def _load(path: Path, step: int, like: PyTree) -> PyTree:
     except Exception as error:
         raise _Damaged(f"arrays: {' '.join(str(error).split())[:200]}") from error
     for name in names:
-        if _crc32(arrays[name]) != saved[name]["crc32"]:
+        if leaves.checksum(arrays[name]) != saved[name]["crc32"]:
             raise _Damaged(f"arrays: the checksum of {name} differs")
-    placed = [_place(arrays.get(name), saved[name], leaf) for name, leaf in _leaves(like).items()]
+    placed = [leaves.place(arrays.get(name), saved[name], leaf) for name, leaf in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(like), placed)
 
 
@@ -322,77 +325,6 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f"it was saved by rlax_pref {manifest['versions']['rlax_pref']}"
         )
     return manifest
-
-
-def _check_fit(path: Path, saved: dict[str, dict[str, Any]], wanted: dict[str, Any]) -> None:
-    """The state asked for must be the state saved: the same leaves, shapes and dtypes."""
-    problems = [f"{name} is not in the checkpoint" for name in wanted if name not in saved]
-    problems += [f"{name} is in the checkpoint only" for name in saved if name not in wanted]
-    for name in wanted.keys() & saved.keys():
-        here = f"{wanted[name].dtype} {list(wanted[name].shape)}"
-        there = f"{saved[name]['dtype']} {saved[name]['shape']}"
-        if here != there:
-            problems.append(f"{name} is {there} in the checkpoint and {here} here")
-    if problems:
-        more = f" (and {len(problems) - 1} more differences)" if len(problems) > 1 else ""
-        raise CheckpointError(f"{path} is of another state: {sorted(problems)[0]}{more}")
-
-
-def _place(array: np.ndarray | None, saved: dict[str, Any], like: Any) -> jax.Array:
-    """Puts a loaded leaf where `like` has it, as a key where it was one."""
-    if array is None:  # of size zero, so never stored
-        array = np.zeros(saved["stored_shape"], saved["stored_dtype"])
-    placed = jax.device_put(array, getattr(like, "sharding", None))
-    if saved["key"] is None:
-        return placed
-    return jax.random.wrap_key_data(placed, impl=saved["key"])
-
-
-# Leaves ---------------------------------------------------------------------------------------
-
-
-def _leaves(tree: PyTree) -> dict[str, Any]:
-    """Every leaf of a tree by its path, such as `learner.params.dense.kernel`."""
-    leaves: dict[str, Any] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
-        if not hasattr(leaf, "dtype"):
-            raise ValueError(f"{name} must be an array to be saved, not {type(leaf).__name__}")
-        if name in leaves:
-            raise ValueError(f"two leaves of the state are called {name}")
-        leaves[name] = leaf
-    return leaves
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _stored(leaf: Any) -> Any:
-    """What orbax is given: NumPy arrays, and where other hosts hold a part, the array itself."""
-    data = jax.random.key_data(leaf) if _is_key(leaf) else leaf
-    if isinstance(data, jax.Array) and not (data.is_fully_addressable or data.is_fully_replicated):
-        return data
-    return np.asarray(data)
-
-
-def _describe(leaf: Any) -> dict[str, Any]:
-    """A leaf's entry in the manifest."""
-    stored = _stored(leaf)
-    if isinstance(stored, jax.Array):
-        stored = multihost_utils.process_allgather(stored, tiled=True)
-    return {
-        "shape": list(leaf.shape),
-        "dtype": str(leaf.dtype),
-        "key": str(jax.random.key_impl(leaf)) if _is_key(leaf) else None,
-        "stored_shape": list(stored.shape),
-        "stored_dtype": str(stored.dtype),
-        "crc32": _crc32(stored),
-    }
-
-
-def _crc32(array: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 # Files ----------------------------------------------------------------------------------------
@@ -419,51 +351,9 @@ def _metrics(root: Path) -> dict[int, float]:
     return found
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _seal(manifest: dict[str, Any]) -> str:
     """The checksum of a manifest's content, whatever its spacing."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(path: Path, *, deep: bool = True) -> None:
-    """Has the disk write all that is below `path`, so that a power cut cannot undo it."""
-    for one in [*path.rglob("*"), path] if deep else [path]:
-        if os.name == "nt" and one.is_dir():
-            continue
-        descriptor = os.open(one, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _lock(directory: Path) -> IO[str]:
-    """Holds `directory/LOCK` until closed. A process that dies lets go of it, however it dies."""
-    file = (directory / "LOCK").open("a+")
-    try:
-        if sys.platform == "win32":
-            file.seek(1 << 30)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        owner = file.read().strip() or "unknown"
-        file.close()
-        if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-            raise
-        raise LockedError(
-            f"another process (pid {owner}) is writing to {directory}: "
-            "let it finish, or choose another directory"
-        ) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 # Several hosts --------------------------------------------------------------------------------
