@@ -9,8 +9,8 @@ controls only imitate: the preferred segments, or all of them.
         [--tasks cartpole pendulum brax/inverted_pendulum] [--seeds 3] [--pairs 512]
         [--steps 3000] [--updates U] [--length 10]
 
-Segments are of policies of every quality, and scripted teachers who never err compare them, as in
-`benchmarks.learning.beyond_tables`: by regret, for which a critic of the best policy speaks, or by
+Segments are of policies of every quality (`benchmarks.learning.judged_behaviour`), and scripted
+teachers who never err compare them: by regret, for which a critic of the best policy speaks, or by
 the reward collected. Two more conditions are given no segments. CPL and IPL begin with those of
 random actions and replace a share of them by their own, now and then, compared by the reward
 collected; all in all they ask for several times as many labels (`labels`). FILE gets one JSON line
@@ -29,8 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import record
-from benchmarks.learning import beyond_tables
-from benchmarks.learning.beyond_tables import World
+from benchmarks.learning import judged_behaviour
+from benchmarks.learning.judged_behaviour import World
 from rlax_pref import envs, preferences, rewards
 from rlax_pref.agents import configs, ppo, preference_segments, runner
 from rlax_pref.types import Array, Env, Key, Policy, Preferences, PyTree
@@ -74,7 +74,7 @@ def choices(key: Key, world: World, by_regret: Array, num_pairs: int) -> Prefere
     worth = jnp.where(by_regret, world.advantage, world.reward)
     u = preferences.partial_return(worth, world.segments.live)
     p_first = preferences.teacher(
-        key_label, u[:, 0], u[:, 1], noiseless=True, tolerance=beyond_tables.TOLERANCE
+        key_label, u[:, 0], u[:, 1], noiseless=True, tolerance=judged_behaviour.TOLERANCE
     )
     pool = Preferences(world.segments, p_first, jnp.ones(p_first.shape))
     return preferences.resample(key_pairs, pool, num_pairs)
@@ -157,7 +157,7 @@ def rewarded(
         def f(params: PyTree, obs: Array, action: Array) -> Array:
             return model.apply(params, obs, action).mean(0)
 
-        config = beyond_tables.configuration(updates)
+        config = judged_behaviour.configuration(updates)
         agent = ppo.make(envs.Rewarded(env, f, fit.params), config)
         state, _ = runner.run(agent, agent.init(key_train), updates)
         greedy = rewards.greedy(partial(f, fit.params), env.action_space)
@@ -170,7 +170,7 @@ def rewarded(
 
 
 def run(
-    task: str, num_seeds: int, num_pairs: int, steps: int, settings: beyond_tables.Settings
+    task: str, num_seeds: int, num_pairs: int, steps: int, settings: judged_behaviour.Settings
 ) -> list[Line]:
     """Measures one task, and prints a table as it goes."""
     env = envs.make(task, **TASKS[task])
@@ -192,10 +192,10 @@ def run(
             print(row(line), flush=True)
         began = time.perf_counter()
 
-    world, expert = beyond_tables.prepare(
+    world, expert = judged_behaviour.prepare(
         env, key_world, num_pairs=POOL * num_pairs, settings=settings
     )
-    known = beyond_tables.references(env, keys, updates=settings.updates)
+    known = judged_behaviour.references(env, keys, updates=settings.updates)
     known["expert"] = {"return": expert["return"][None]}
     note({name: each["return"] for name, each in known.items()}, teacher=None, labels=0)
     for teacher in TEACHERS:
@@ -246,7 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
         lines = []
         for task in args.tasks:
             updates = args.updates or UPDATES[task]
-            settings = beyond_tables.Settings(updates=updates, length=args.length, **EXPERIENCE)
+            settings = judged_behaviour.Settings(updates=updates, length=args.length, **EXPERIENCE)
             lines += run(task, args.seeds, args.pairs, args.steps, settings)
         return lines
 

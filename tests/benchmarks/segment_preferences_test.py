@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmarks import record
-from benchmarks.learning import beyond_tables
 from benchmarks.learning import segment_preferences as benchmark
 from rlax_pref.agents import ppo
 from rlax_pref.types import Segments
@@ -23,7 +22,7 @@ def test_it_writes_a_line_for_every_method(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "DIRECT", {"cpl": {}, "segment_bc_all": {"imitated": "all"}})
     monkeypatch.setattr(benchmark, "ONLINE", ("cpl",))
     monkeypatch.setattr(
-        beyond_tables.ppo,
+        ppo,
         "Config",
         lambda **given: type(ppo.DEFAULT)(
             num_envs=2, num_steps=8, num_minibatches=1, num_epochs=1, hidden=(4,), **given
