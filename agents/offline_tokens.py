@@ -2,7 +2,7 @@
 
 One loop for a family of methods: a method says which critics it needs beside the policy and what
 it minimises, given the outputs of all of them; behaviour cloning, A-LoL, OREO, step-DAPO and ILQL
-are the classes of `configs.tokens`.
+are the classes of `configs.offline_tokens`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +17,8 @@ from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Key, Metrics, Numeric, PyTree, TrainState
 
 from . import responding
-from .configs.tokens import BC, OFFLINE_TOKENS
-from .configs.tokens import OfflineTokens as Config
+from .configs.offline_tokens import BC, OFFLINE_TOKENS
+from .configs.offline_tokens import OfflineTokens as Config
 from .responding import Responses
 
 for _config in (Config, *OFFLINE_TOKENS.values()):
@@ -163,7 +163,7 @@ def make(env: Any, config: Config = BC(), data: Responses | None = None) -> Agen
 
     Args:
       env: a task of tokens (`envs.TokenEnv`); it judges the policy, and the data if it makes them.
-      config: see `configs.tokens.OfflineTokens`.
+      config: see `configs.offline_tokens.OfflineTokens`.
       data: `num_envs` responses, every leaf leading with `[E]`; their log-probabilities are those
         of the policy that they are from. By default the first policy makes them (a table at
         random, a transformer as `warm_up` leaves it).

@@ -1,16 +1,17 @@
 """What can be chosen, agent by agent.
 
-  control       agents that act in environments step by step, and learn from what they just did
-  off_policy    the same, and learn from steps that were stored or given
-  augmented     the same, and see more than observations: features that foresee, stocks
-  imitation     agents that imitate what was given, the more what turned out well
-  offline       agents that mistrust what data do not show
-  goals         agents that learn from what was given to reach goals
-  sequence      agents that see what was given as sequences
-  tokens        agents that answer prompts, and learn from what their responses earn
-  preferences   the same, from preferences between responses
-  segments      agents that act, and learn from choices between segments of behaviour
-  denoising     agents that make actions from noise, and learn from preferences between them
+  control         agents that act in environments step by step, and learn from what they just did
+  off_policy      the same, and learn from steps that were stored or given
+  augmented       the same, and see more than observations: features that foresee, stocks
+  imitation       agents that imitate what was given, the more what turned out well
+  offline         agents that mistrust what data do not show
+  goals           agents that learn from what was given to reach goals
+  sequence        agents that see what was given as sequences
+  tokens          agents that answer prompts, and learn from what their responses earn
+  offline_tokens  the same, and learn from responses that are there already
+  preferences     the same, from preferences between responses
+  segments        agents that act, and learn from choices between segments of behaviour
+  denoising       agents that make actions from noise, and learn from preferences between them
 
 Plain frozen dataclasses that import nothing heavy: the same class is the Python API, the command
 line (whose `--help` must not wait for JAX) and what a run saves. Numbers are leaves of a pytree,
@@ -25,10 +26,11 @@ from .goals import GOALS, HIQL, ICVF, OTA, Hindsight
 from .imitation import AWAC, IMITATION, IQL, ODICE, XQL, BehaviourCloning, Imitation
 from .off_policy import DQN, OFF_POLICY, SAC, TD3, TD3BC, OffPolicy, Rainbow
 from .offline import CQL, OFFLINE, RAVL, CalQL, DigiQ, DiscreteCQL, FittedQ
+from .offline_tokens import OFFLINE_TOKENS, OfflineTokens
 from .preferences import PREFERENCE_TOKENS, PreferenceTokens
 from .segments import PREFERENCE_SEGMENTS, PreferenceSegments
 from .sequence import SEQUENCE, DecisionTransformer
-from .tokens import OFFLINE_TOKENS, TOKENS, OfflineTokens, Tokens
+from .tokens import TOKENS, Tokens
 
 __all__ = [
     "AGENTS",
