@@ -34,7 +34,7 @@ class Learner(NamedTuple):
 
     params: dict[str, PyTree]  # of the "policy"; of a "critic" or a model of the "process", if any
     optimizer: dict[str, PyTree]
-    reference: PyTree  # the policy's first parameters
+    reference: PyTree  # the policy's first parameters, or a soup of two policies'
     taught: PyTree = None  # what DPO makes of them, where tokens are paid for that
 
 
@@ -142,8 +142,12 @@ def make(env: Any, config: Config = GRPO(), pairs: Responses | None = None) -> A
             params["critic"] = critic.init(key_critic)
         if config.baseline == "process":
             params["process"] = policy
+        reference = policy
+        if config.soup:
+            other, _ = begin(key_policy, jax.random.fold_in(key_warm_up, 1))
+            reference = policies.soup(policy, other)
         state = {name: optimizer.init(part) for name, part in params.items()}
-        learner = Learner(params, state, policy, taught)
+        learner = Learner(params, state, reference, taught)
         return TrainState(learner, ask(learner, key_prompt), key, jnp.zeros((), jnp.int32))
 
     def begin(key: Key, key_warm_up: Key) -> tuple[PyTree, PyTree]:

@@ -90,6 +90,8 @@ class Tokens(TokenPolicy):
     """Where it counts."""
     kl_weight: float = 0.04
     """What a nat of it costs."""
+    soup: bool = static(False)
+    """Whether it is from the mean of two first policies, warmed up by other samples, instead."""
 
     clip_low: float = 0.2
     """How far a ratio may profit from falling below 1."""
@@ -277,6 +279,15 @@ class RTO(TokenPPO):
 
 
 @dataclasses.dataclass(frozen=True)
+class SalsaPPO(TokenPPO):
+    """PPO held to a soup of two first policies (Chegini et al., 2024, arXiv:2411.01798)."""
+
+    soup: bool = static(True)
+    kl: Divergence = static("k1")
+    kl_in: Literal["loss", "reward"] = static("reward")
+
+
+@dataclasses.dataclass(frozen=True)
 class AStarPO(Tokens):
     """Optimal advantage regression (Brantley et al., 2025, arXiv:2505.20686)."""
 
@@ -342,6 +353,7 @@ TOKENS: dict[str, type] = {
     "spo": SPO,
     "prime": PRIME,
     "rto": RTO,
+    "salsa_ppo": SalsaPPO,
     "a_star_po": AStarPO,
     "rebel": REBEL,
     "reg_grpo": RegGRPO,

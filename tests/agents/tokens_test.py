@@ -50,6 +50,21 @@ def test_learns(name, lock):
     assert episodes["return"].mean() > 0.9 and episodes["finished"].all()
 
 
+def test_a_soup_is_between_two_first_policies(lock):
+    """Of one beginning and other samples; of two that are the same it is either."""
+    learner = {}
+    for steps in (0, 3):
+        agent = make("salsa_ppo", lock, warm_up=steps, warm_up_batch=2)
+        learner[steps] = jax.jit(agent.init)(jax.random.key(0)).learner
+    jax.tree.map(np.testing.assert_array_equal, learner[0].reference, learner[0].params["policy"])
+    first, soup = learner[3].params["policy"]["table"], learner[3].reference["table"]
+    other = 2 * soup - first
+    plain = make("token_ppo", lock, warm_up=3, warm_up_batch=2)
+    alone = jax.jit(plain.init)(jax.random.key(0)).learner
+    np.testing.assert_array_equal(alone.reference["table"], first)
+    assert np.abs(other - first).max() > 0.5 * np.abs(first).max() > 0
+
+
 def test_rto_pays_for_tokens(lock):
     """DPO knows the tokens of a lock that pays in part, and alone teaches how to open it."""
     partial = dataclasses.replace(lock, partial=True)

@@ -48,6 +48,16 @@ def test_prdp_by_definition():
     )
 
 
+def test_a_swapped_pair_is_the_same_pair():
+    x, y, old_x, old_y = jax.random.normal(jax.random.key(4), (4, 5, 3))
+    gap, p_first = jnp.linspace(-1, 1, 5), jnp.broadcast_to(jnp.linspace(0, 1, 5)[:, None], (5, 3))
+    np.testing.assert_allclose(
+        d3po(x, y, p_first=p_first), d3po(y, x, p_first=1 - p_first), rtol=1e-6
+    )
+    one, other = prdp(x, y, old_x, old_y, gap, 0.5), prdp(y, x, old_y, old_x, -gap, 0.5)
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
 def test_prdp_starts_as_a_policy_gradient_of_differences():
     gap, beta = jnp.array([0.3, -1.0, 2.0, 0.0]), 0.5
     old = jnp.zeros_like(REF)

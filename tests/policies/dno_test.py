@@ -61,6 +61,12 @@ def test_regressions_to_scores():
     )
 
 
+def test_a_swapped_pair_is_the_same_pair():
+    first, second, rate, other = jax.random.uniform(jax.random.key(1), (4, 5))
+    found = dno(first, second, rate, other, 0.3)
+    np.testing.assert_allclose(dno(second, first, other, rate, 0.3), found, rtol=1e-5)
+
+
 def test_only_the_policy_learns():
     f = lambda *x: dno(*x, 0.5).sum()
     slopes = jax.grad(f, argnums=(0, 1, 2, 3))(*jax.random.uniform(jax.random.key(0), (4, 3)))

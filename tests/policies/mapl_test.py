@@ -17,3 +17,9 @@ def test_definition():
 
 def test_equal_prompts_say_nothing():
     np.testing.assert_allclose(mapl(X, X), np.log(2.0), rtol=1e-6)
+
+
+def test_a_swapped_pair_is_the_same_pair():
+    p_first = jnp.array([0.0, 0.3, 1.0])
+    found = mapl(X, Y, 0.1, margin=0.2, p_first=p_first)
+    np.testing.assert_allclose(mapl(Y, X, 0.1, margin=0.2, p_first=1 - p_first), found, rtol=1e-6)

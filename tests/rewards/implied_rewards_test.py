@@ -69,6 +69,24 @@ def test_inverse_bellman_learns_by_its_first_argument_only():
     np.testing.assert_allclose(bounded, X - 2.0 * jnp.sign(Y), rtol=1e-5)
 
 
+def test_padding_changes_nothing():
+    """Whatever stands there, also in front; and of a response without tokens all is 0."""
+    q, live, none = jnp.array([0.2, -0.1, 0.4]), jnp.ones(3), jnp.zeros(3)
+    longer = jnp.pad(q, (1, 2), constant_values=jnp.nan)
+    mask, score = jnp.pad(live, (1, 2)), jnp.float32(2.0)
+    for f in (
+        process_reward,
+        lambda q, mask: rto(q, 2 * q, mask, score),
+        lambda q, mask: jax.grad(lambda q: process_loss(q, mask, jnp.float32(1.0)))(q),
+    ):
+        np.testing.assert_array_equal(f(longer, mask)[1:4], f(q, live))
+        assert not np.any(f(longer, mask)[jnp.array([0, 4, 5])])
+        assert not np.any(f(q, none))
+    loss = lambda q, mask: process_loss(q, mask, jnp.float32(1.0))
+    np.testing.assert_array_equal(loss(longer, mask), loss(q, live))
+    np.testing.assert_allclose(loss(q, none), np.log(2), rtol=1e-6)
+
+
 def test_messages():
     with pytest.raises(AssertionError, match="rto: log_ratio must be"):
         rto(X, Y[0], MASK)
