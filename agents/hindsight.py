@@ -1,6 +1,7 @@
 """What agents share that learn offline from goals drawn in hindsight.
 
-Observations are `[2 D]`: what is seen of the state, then the same of the goal. Data may be so, or
+Observations are `[2 D]`: what is seen of the state, then the same of the goal; an environment where
+they are has an attribute `has_goals`. Data may be so, or
 `[D]` without goals; they are rows of whole trajectories, one after the other, and goals are drawn
 from the stretch of data that each environment's store holds.
 """
@@ -34,15 +35,31 @@ class Move(NamedTuple):
     paid: goals.Reached  # [...] whether it is reached
 
 
-def num_state(name: str, env: Env, config: Config) -> int:
+def num_state(name: str, env: Env, config: Config, told: int = 0, hint: str = "") -> int:
     """D, how many numbers of an observation are of the state.
 
+    Args:
+      name: of the agent.
+      env: whose observations are halves if it has a true attribute `has_goals`.
+      config: of the agent.
+      told: D, if the agent was told; 0 if not.
+      hint: what else helps where there are no goals.
+
     Raises:
-      ValueError: observations cannot be halves, or the agent of this name is told to collect.
+      ValueError: there are no goals, or not so many numbers, or the agent is told to collect.
     """
     if config.collect:
         raise ValueError(f"{name} learns offline: collect must be False")
     obs = jax.eval_shape(env.reset, jax.random.key(0))[1]
+    if told:
+        if obs.ndim != 1 or not 0 < told <= obs.shape[0]:
+            raise ValueError(f"num_state={told} does not fit observations of shape {obs.shape}")
+        return told
+    if not getattr(env, "has_goals", False):
+        raise ValueError(
+            f"{name} needs an environment with goals, such as four_rooms; one of your own, whose "
+            f"observations are a state and a goal [2 D], says so by `has_goals = True`{hint}"
+        )
     if obs.ndim != 1 or obs.shape[0] % 2:
         raise ValueError(f"{name} needs observations [2 D], a state and a goal, not {obs.shape}")
     return obs.shape[0] // 2

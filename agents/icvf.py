@@ -68,19 +68,24 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     """Makes the agent.
 
     Args:
-      env: an environment that does not reset itself; `obs` is `[2 D]`, a state and a goal.
+      env: an environment that does not reset itself; `obs` is `[2 D]`, a state and a goal, or
+        anything `[num_state or more]`.
       config: see `configs.ICVF`.
       data: steps of whole trajectories, in the order in which they happened; `obs` is `[D]`, or
-        `[2 D]` of which the second half is not read. By default `warm_up` random actions. Actions
-        and rewards are not read either.
+        more, of which what follows the state is not read. By default `warm_up` random actions.
+        Actions and rewards are not read either.
 
     Returns:
       `Agent(init, step, policy)`; see `off_policy.make`.
 
     Raises:
-      ValueError: observations are no pairs, or settings do not fit together.
+      ValueError: the environment has no goals and `num_state` is not set, or settings do not fit
+        together.
     """
-    num_state = hindsight.num_state("ICVF", env, config)
+    hint = (
+        ". Where there are none, set num_state (--num-state) to how many numbers are of the state"
+    )
+    num_state = hindsight.num_state("ICVF", env, config, config.num_state, hint)
     tower = _tower(config)
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:

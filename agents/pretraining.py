@@ -46,7 +46,15 @@ def start(state: TrainState, encoder: PyTree) -> TrainState:
       ValueError: no network has an encoder, or it is another one; the message names what differs.
     """
 
+    num = _num_inputs(encoder)
+
     def graft(nets: Mapping[str, PyTree], where: str) -> dict[str, PyTree]:
+        for name, net in nets.items():
+            if _begins_with_encoder(net) and (here := _num_inputs(net["encoder"])) != num:
+                raise ValueError(
+                    f"{where}[{name!r}] encodes {here} numbers of an observation, and what it "
+                    f"should begin with {num}: set encoder_inputs={num} (--encoder-inputs {num})"
+                )
         return {
             name: net | {"encoder": _take(f"{where}[{name!r}]", net["encoder"], encoder)}
             if _begins_with_encoder(net)
@@ -117,6 +125,12 @@ def start_from(agent: Agent, config: Any, directory: str | os.PathLike[str]) -> 
 
 def _begins_with_encoder(net: PyTree) -> bool:
     return isinstance(net, Mapping) and "encoder" in net and "head" in net
+
+
+def _num_inputs(encoder: PyTree) -> int | None:
+    """Numbers that an encoder reads, if it begins as ours do."""
+    kernel = encoder.get("Dense_0", {}).get("kernel")
+    return None if kernel is None else kernel.shape[-2]
 
 
 def _take(name: str, like: PyTree, given: PyTree) -> PyTree:

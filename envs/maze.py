@@ -1,6 +1,6 @@
 """Mazes in which a goal has to be reached: a long corridor, and four rooms."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +61,8 @@ class Maze:
       continuous: whether actions are vectors.
       num_waves: how finely places are seen.
     """
+
+    has_goals: ClassVar[bool] = True
 
     walls: Array
     starts: Array | None = None

@@ -62,6 +62,9 @@ class OTA(HIQL):
 class ICVF(Hindsight):
     """Intention-conditioned values (Ghosh et al., 2023, arXiv:2304.04782), as in V-PTR."""
 
+    num_state: int = static(0)
+    """Numbers of an observation that are of the state, the first ones. The others are not read. 0:
+    half of them, which needs an environment with goals."""
     num_features: int = static(32)
     """Numbers that states are encoded as."""
     expectile: float = 0.9

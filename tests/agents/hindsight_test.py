@@ -96,9 +96,21 @@ def test_states_are_normalised_by_the_half_that_is_theirs():
     np.testing.assert_array_equal(see(False), [[4.0], [0.0]])
 
 
+class OddGoals(envs.Pendulum):
+    """Says that it has goals, and its observations have no halves."""
+
+    has_goals = True
+
+
 def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match=r"HIQL needs observations \[2 D\]"):
-        hindsight.num_state("HIQL", envs.Pendulum(), HIQL())
+        hindsight.num_state("HIQL", OddGoals(), HIQL())
     with pytest.raises(ValueError, match="HIQL learns offline: collect must be False"):
         hindsight.num_state("HIQL", envs.four_rooms(), HIQL(collect=True))
+    with pytest.raises(ValueError, match=r"HIQL needs an environment with goals.*has_goals = True"):
+        hindsight.num_state("HIQL", envs.CartPole(), HIQL())
+    for told in (-1, 5):
+        with pytest.raises(ValueError, match=rf"num_state={told} does not fit .* \(4,\)"):
+            hindsight.num_state("ICVF", envs.CartPole(), HIQL(), told)
+    assert hindsight.num_state("ICVF", envs.CartPole(), HIQL(), 4) == 4
     assert hindsight.num_state("HIQL", envs.four_rooms(), HIQL()) == 2

@@ -89,6 +89,19 @@ def test_subgoals_have_one_length():
 
 
 def test_what_does_not_fit_is_said():
-    for make in (hiql.make, icvf.make):
-        with pytest.raises(ValueError, match="needs observations"):
-            make(envs.Pendulum())
+    with pytest.raises(ValueError, match=r"HIQL needs .* with goals.*has_goals = True`$"):
+        hiql.make(envs.CartPole())
+    with pytest.raises(
+        ValueError, match=r"ICVF needs .* with goals.*set num_state \(--num-state\)"
+    ):
+        icvf.make(envs.CartPole())
+
+
+def test_icvf_may_be_told_what_is_of_the_state():
+    """All of an observation, or the first of its numbers, where there are no goals."""
+    for num_state in (4, 3):
+        agent = icvf.make(envs.CartPole(), configs.ICVF(num_state=num_state, **SMALL))
+        state = jax.eval_shape(agent.init, KEY)
+        assert state.learner.params["value"]["state"]["Dense_0"]["kernel"].shape == (num_state, 8)
+        after, _ = jax.eval_shape(agent.step, state)
+        assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
