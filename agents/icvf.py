@@ -82,9 +82,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
       ValueError: the environment has no goals and `num_state` is not set, or settings do not fit
         together.
     """
-    hint = (
-        ". Where there are none, set num_state (--num-state) to how many numbers are of the state"
-    )
+    hint = ". Without goals, set num_state (--num-state) to how many numbers are of the state"
     num_state = hindsight.num_state("ICVF", env, config, config.num_state, hint)
     tower = _tower(config)
 

@@ -45,7 +45,6 @@ def start(state: TrainState, encoder: PyTree) -> TrainState:
     Raises:
       ValueError: no network has an encoder, or it is another one; the message names what differs.
     """
-
     num = _num_inputs(encoder)
 
     def graft(nets: Mapping[str, PyTree], where: str) -> dict[str, PyTree]:
