@@ -150,5 +150,3 @@ def check(config: Config, least: int = 2) -> None:
         )
     if config.group_size < least:
         raise ValueError(f"group_size={config.group_size}: preferences are between two or more")
-    if not 0 <= config.stay < 1:
-        raise ValueError(f"stay={config.stay} must be from 0 to less than 1")

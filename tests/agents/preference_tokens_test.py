@@ -257,7 +257,6 @@ def test_dpa_follows_directions():
         ({"selection": "best"}, "Unknown selection 'best'"),
         ({"batch_size": 48}, "num_envs=64 must be a multiple of batch_size=48"),
         ({"group_size": 1}, "preferences are between two or more"),
-        ({"stay": 1.0}, "stay=1.0 must be from 0 to less than 1"),
         ({"thumbs": "up"}, "Unknown thumbs 'up'"),
         ({"demonstrations": 2}, "at least one response must be the policy's own"),
         ({"demonstrations": 1, "loss": "brain"}, "must know how likely responses were"),
