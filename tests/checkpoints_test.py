@@ -1,12 +1,7 @@
 """What a checkpoint promises: all or nothing, never a wrong value, and plain words."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
-import textwrap
 import zlib
 from pathlib import Path
 
@@ -18,7 +13,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from rlax_pref import checkpoints
-from rlax_pref.checkpoints import CheckpointError, Checkpoints, LockedError
+from rlax_pref.checkpoints import CheckpointError, Checkpoints
 from rlax_pref.types import TrainState
 
 
@@ -377,100 +372,6 @@ def test_leftovers_are_cleaned(run):
     with Checkpoints(run) as saved:
         assert saved.steps == [100, 200, 300]
     assert sorted(p.name for p in (run / "checkpoints").glob(".*")) == []
-
-
-# One writer -----------------------------------------------------------------------------------
-
-
-def test_second_writer_is_refused_and_readers_are_not(run):
-    with Checkpoints(run):
-        with pytest.raises(LockedError, match=rf"another process \(pid {os.getpid()}\) is writing"):
-            Checkpoints(run).__enter__()
-        assert checkpoints.restore(run, make_state())[0] == 300
-    with Checkpoints(run):
-        pass
-
-
-def test_lock_of_another_process_and_of_a_dead_one(run):
-    """While the other lives it is named; once it was killed, its lock stands in nobody's way."""
-    hold = textwrap.dedent(
-        f"""
-        import sys
-        from rlax_pref.checkpoints import Checkpoints
-        with Checkpoints({str(run)!r}):
-            print("held", flush=True)
-            sys.stdin.read()
-        """
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", hold],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(checkpoints.__file__).parents[1])},
-    )
-    try:
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(LockedError, match=rf"another process \(pid {other.pid}\) is writing"):
-            Checkpoints(run).__enter__()
-    finally:
-        other.kill()
-        other.wait()
-        other.stdin.close()
-        other.stdout.close()
-    assert (run / "LOCK").read_text() == str(other.pid)
-    with Checkpoints(run):
-        assert (run / "LOCK").read_text() == str(os.getpid())
-
-
-def test_save_outside_with(tmp_path):
-    with pytest.raises(CheckpointError, match="inside `with Checkpoints"):
-        Checkpoints(tmp_path).save(1, make_state())
-
-
-# When it cannot be saved ----------------------------------------------------------------------
-
-
-def test_full_disk(run):
-    """A disk that takes no more bytes: a plain error, and what was saved stays."""
-    pytest.importorskip("resource")
-    script = textwrap.dedent(
-        f"""
-        import resource, sys
-        import jax.numpy as jnp
-        from rlax_pref.checkpoints import CheckpointError, Checkpoints
-        with Checkpoints({str(run)!r}) as saved:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-            try:
-                saved.save(400, {{"x": jnp.sin(jnp.arange(100_000.0))}})
-            except CheckpointError as error:
-                print(error, file=sys.stderr)
-                sys.exit(3)
-        """
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(checkpoints.__file__).parents[1])},
-        timeout=120,
-    )
-    assert done.returncode == 3, done.stderr
-    assert re.search(r"^cannot save .*000000000400: .*", done.stderr, re.MULTILINE)
-    assert sorted(p.name[-3:] for p in (run / "checkpoints").iterdir()) == ["100", "200", "300"]
-    assert checkpoints.restore(run, make_state())[0] == 300
-
-
-def test_unusable_directory(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="cannot write to"):
-        Checkpoints(tmp_path / "file" / "run").__enter__()
-
-
-def test_configuration(tmp_path):
-    with pytest.raises(ValueError, match="keep=0: at least one"):
-        Checkpoints(tmp_path, keep=0)
-    with pytest.raises(ValueError, match="config must be something JSON can hold"):
-        Checkpoints(tmp_path, config={"f": print})
 
 
 # Devices --------------------------------------------------------------------------------------
