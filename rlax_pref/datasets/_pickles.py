@@ -21,6 +21,11 @@ from rlax_pref.datasets._files import fail, read_bytes
 from rlax_pref.types import DataError
 
 
+MOST_PER_BYTE = 100
+"""Numbers for each byte of a pickle: one that says the same list again and again would have more,
+and fill the memory."""
+
+
 class _Record:
     """Remembers what a pickle asked for."""
 
@@ -90,11 +95,22 @@ def read_pickle(path: Path) -> np.ndarray:
         value = _Unpickler(stream, encoding="latin1").load()
         if stream.read(1):
             fail(path, "file", "goes on after its data", fix)
+        if isinstance(value, list | tuple) and sum(map(_size, value)) > MOST_PER_BYTE * len(data):
+            fail(path, "file", "has more numbers than so small a file can", fix)
         return _array(value)
     except DataError:
         raise
     except Exception as error:  # a damaged pickle fails in more ways than can be listed
         fail(path, "file", f"holds no plain numbers ({error})", fix)
+
+
+def _size(value: Any) -> int:
+    """How many numbers there would be."""
+    if isinstance(value, list | tuple):
+        return len(value)
+    if isinstance(value, _Array):
+        return math.prod(value.state[1])
+    return math.prod(value.args[2]) if isinstance(value, _Buffer) else 1
 
 
 def _array(value: Any) -> np.ndarray:

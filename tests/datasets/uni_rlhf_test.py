@@ -281,6 +281,16 @@ def test_what_is_no_plain_number_is_refused(tmp_path, data):
         read_pickle(path)
 
 
+@pytest.mark.parametrize("one", [[0] * 3000, np.zeros(3000), (0,) * 3000])
+def test_a_small_file_cannot_fill_the_memory(tmp_path, one):
+    """The same list again and again, each time in two bytes."""
+    path = tmp_path / "bomb"
+    path.write_bytes(pickle.dumps([one] * 300_000, 4))
+    assert path.stat().st_size < 1e6
+    with pytest.raises(DataError, match="has more numbers than so small a file can"):
+        read_pickle(path)
+
+
 def test_lists_of_themselves_end(tmp_path):
     """A list that holds itself, and one that would be 2^60 numbers long if it were written out."""
     path = tmp_path / "bad.pkl"
