@@ -38,13 +38,13 @@ def draw(env: AutoReset, key: Key, shape: tuple[int, ...]) -> Chance:
 
     Args:
       env: one that resets itself.
-      key: split into one key a step.
+      key: split into two keys a step.
       shape: such as `[T, E]`, to be scanned over by `step`.
     """
     one = env.draw
     for _ in shape:  # no reshaping, so that each device draws for its own environments
         one = jax.vmap(one)
-    return one(jax.random.split(key, shape))
+    return one(*jax.random.split(key, (2, *shape)))
 
 
 def step(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from rlax_pref import advantages, networks, statistics
 from rlax_pref.envs import AutoReset
@@ -95,8 +96,8 @@ def descent(
             f"num_steps={config.num_steps} must be a multiple of "
             f"num_minibatches={config.num_minibatches}"
         )
-    optimizer = optax.flatten(  # one vector is a few kernels, a tree of them is dozens
-        optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-5))
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-5)
     )
 
     def update(
@@ -109,21 +110,20 @@ def descent(
             params, state = carry
             minibatch = jax.tree.map(lambda x: x[rows], batch)
             grads, metrics = jax.grad(loss, has_aux=True)(params, before, minibatch)
-            direction, state = optimizer.update(grads, state)
-            params = jax.tree.map(lambda p, d: p - rate * d, params, direction)
-            return (params, state), metrics | {"grad_norm": optax.tree.norm(grads)}
+            # One vector is a few kernels; a tree of them is dozens.
+            grad, as_tree = ravel_pytree(grads)
+            direction, state = optimizer.update(grad, state)
+            params = jax.tree.map(lambda p, d: p - rate * d, params, as_tree(direction))
+            return (params, state), metrics | {"grad_norm": jnp.linalg.norm(grad)}
 
-        def epoch(carry: tuple[PyTree, Any], key: Key) -> tuple[tuple[PyTree, Any], Metrics]:
-            # Rows of time are shuffled, whole: each minibatch keeps all environments, so where
-            # those are spread over devices nothing but gradients has to travel.
-            order = jax.random.permutation(key, config.num_steps)
-            return jax.lax.scan(descend, carry, order.reshape(config.num_minibatches, -1))
-
-        keys = jax.random.split(key, config.num_epochs)
-        (params, state), metrics = jax.lax.scan(epoch, (before, state), keys)
+        # Rows of time are shuffled, whole: each minibatch keeps all environments, so where those
+        # are spread over devices nothing but gradients has to travel.
+        order = jnp.argsort(jax.random.bits(key, (config.num_epochs, config.num_steps)))
+        rows = order.reshape(config.num_epochs * config.num_minibatches, -1)
+        (params, state), metrics = jax.lax.scan(descend, (before, state), rows)
         return params, state, jax.tree.map(jnp.mean, metrics)
 
-    return Learning(optimizer.init, update)
+    return Learning(lambda params: optimizer.init(ravel_pytree(params)[0]), update)
 
 
 def standardize(x: Array) -> Array:
@@ -162,7 +162,9 @@ def make(env: Env, config: Config, network: networks.Network, learning: Learning
     def see(learner: Learner, obs: Array) -> Array:
         return statistics.normalize(learner.obs, obs) if config.normalize_obs else obs
 
-    def collect(learner: Learner, actor: Actor, key: Key) -> tuple[Actor, Trajectory]:
+    def collect(
+        learner: Learner, actor: Actor, key_act: Key, key_env: Key
+    ) -> tuple[Actor, Trajectory]:
         """Every environment acts for `num_steps`."""
 
         def act(actor: Actor, drawn: tuple[Array, Chance]) -> tuple[Actor, Trajectory]:
@@ -187,7 +189,6 @@ def make(env: Env, config: Config, network: networks.Network, learning: Learning
             )
             return Actor(acted, jnp.where(tally.done, 0.0, discounted_return)), trajectory
 
-        key_act, key_env = jax.random.split(key)
         shape = (config.num_steps, config.num_envs)
         noise = networks.sampling_noise(action_space, key_act, shape)
         return jax.lax.scan(act, actor, (noise, acting.draw(env, key_env, shape)))
@@ -217,9 +218,9 @@ def make(env: Env, config: Config, network: networks.Network, learning: Learning
         )
 
     def step(state: TrainState) -> tuple[TrainState, Metrics]:
-        key, key_collect, key_learn = jax.random.split(state.key, 3)
+        key, key_act, key_env, key_learn = jax.random.split(state.key, 4)
         learner = state.learner
-        actor, trajectory = collect(learner, state.actor, key_collect)
+        actor, trajectory = collect(learner, state.actor, key_act, key_env)
         if config.normalize_reward:
             moments = statistics.update(learner.reward, trajectory.discounted_return_t)
             learner = learner._replace(reward=moments)

@@ -43,16 +43,15 @@ class AutoReset:
 
     def step(self, key: Key, state: PyTree, action: Array) -> tuple[PyTree, TimeStep]:
         """Moves on by one action, and into a new episode where this one ended."""
-        return self.go_on(self.draw(key), state, action)
+        return self.go_on(self.draw(*jax.random.split(key)), state, action)
 
-    def draw(self, key: Key) -> Chance:
+    def draw(self, key_step: Key, key_reset: Key) -> Chance:
         """Draws what one step leaves to chance, for `go_on`.
 
         For many steps at once (`jax.vmap`) it takes a few large kernels, where step by step it
         takes many tiny ones. Beginnings are made with it, unless their states are so large that
         those of many steps would take much more memory than what is seen on the way.
         """
-        key_step, key_reset = jax.random.split(key)
         state, obs = jax.eval_shape(self.env.reset, key_reset)
         if _num_bytes(state) > 4 * _num_bytes(obs):
             return Chance(key_step, key_reset, None)

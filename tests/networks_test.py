@@ -54,7 +54,7 @@ def test_bounded_policy_has_a_bounded_mean_and_a_gaussian_density():
     network = networks.policy(Box(-2.0, 2.0, (2,)), (8,), bounded=True)
     obs = 100.0 * jax.random.normal(jax.random.key(0), (5, 3))
     params = network.init(jax.random.key(1), obs)
-    params["mean"] = jax.tree.map(lambda x: 100.0 * x, params["mean"])
+    params["mean"] = jax.tree.map(lambda x: 1000.0 * x, params["mean"])
     params["log_std"] = jnp.array([-9.0, 9.0])
     law = network.apply(params, obs)
     assert np.all(np.abs(law.mode()) <= 1.0) and np.any(np.abs(law.mode()) > 0.9)

@@ -37,7 +37,7 @@ class Laden:
 )
 def test_drawn_ahead_is_drawn_step_by_step(world, made_ahead):
     env = envs.AutoReset(world)
-    keys = jax.random.split(KEY, (8, 2))
+    keys = jax.random.split(KEY, (2, 8, 2))
     now = acting.init(env, KEY, 2)
     action = jnp.zeros((2, *getattr(env.action_space, "shape", ())))
     chance = jax.jit(lambda key: acting.draw(env, key, (8, 2)))(KEY)
@@ -46,11 +46,11 @@ def test_drawn_ahead_is_drawn_step_by_step(world, made_ahead):
         now, timestep, _ = acting.step(env, now, action, chance)
         return now, timestep
 
-    def one_by_one(state, key):
-        return jax.vmap(env.step)(key, state, action)
+    def one_by_one(state, keys):
+        return jax.vmap(env.go_on)(jax.vmap(env.draw)(*keys), state, action)
 
     end, found = jax.jit(lambda: jax.lax.scan(ahead, now, chance))()
-    state, expected = jax.jit(lambda: jax.lax.scan(one_by_one, now.env, keys))()
+    state, expected = jax.jit(lambda: jax.lax.scan(one_by_one, now.env, (keys[0], keys[1])))()
     jax.tree.map(np.testing.assert_array_equal, (end.env, found), (state, expected))
     assert found.done.any() and not found.done.all()
     assert (chance.begun is not None) == made_ahead
