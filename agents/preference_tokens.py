@@ -204,8 +204,10 @@ def _given(env: Any, config: Config) -> tuple[Config, Responses]:
     unknown = jnp.zeros(response.shape)
     made = Responses(prompt, response, mask, unknown, unknown, reward)
     num, made = selecting.fill(made, config.batch_size)
-    group = reward.shape[1]
-    return dataclasses.replace(config, num_envs=num, group_size=group, num_judged=0), made
+    fitting = {"num_envs": num, "group_size": reward.shape[1], "num_judged": 0, "demonstrations": 0}
+    if reward.shape[1] == 1:
+        fitting["thumbs"] = "score"
+    return dataclasses.replace(config, **fitting), made
 
 
 def _check(env: Any, config: Config, data: Responses | None, teacher: Teacher | None) -> None:

@@ -14,7 +14,7 @@ from rlax_pref.agents import preference_losses, preference_tokens, runner, selec
 from rlax_pref.agents.configs import PREFERENCE_TOKENS
 from rlax_pref.agents.configs.preferences import Loss
 from rlax_pref.agents.responding import Responses
-from rlax_pref.datasets import TextPreferences
+from rlax_pref.datasets import TextLabels, TextPreferences
 from rlax_pref.envs.judged import from_texts
 from rlax_pref.policies._pairwise import PAIRWISE, RANKED
 
@@ -180,6 +180,13 @@ def test_answers_that_were_judged_before():
     _, metrics = jax.jit(lambda s: runner.run(agent, s, 40))(state)
     assert metrics["rewards/margins"][-1] > metrics["rewards/margins"][0] == 0
     assert not metrics["episodes"].any() and np.isnan(metrics["return"]).all()
+    single = from_texts(TextLabels(("a", "b"), ("x", "yy"), (True, False)))
+    for name in ("kto", "uft", "divergence_sft"):  # one by one
+        agent = make(name, single, batch_size=2, **small)
+        state = jax.eval_shape(agent.init, jax.random.key(0))
+        assert jax.eval_shape(agent.step, state)[1]["loss"].shape == ()
+    with pytest.raises(ValueError, match="group_size=1: preferences are between two or more"):
+        make("dpo", single, **small)
     with pytest.raises(ValueError, match="nobody judges new ones"):
         make("online_dpo", env, **small)
     with pytest.raises(ValueError, match="must know how likely responses were"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import record
+from benchmarks.learning import asking
 from benchmarks.learning import segment_preferences as benchmark
 from rlax_pref.agents import ppo
 from rlax_pref.types import Segments
@@ -60,3 +61,15 @@ def test_teachers_choose_by_what_they_know():
 def test_an_unknown_task_is_refused(tmp_path):
     with pytest.raises(SystemExit):
         benchmark.main(["--tasks", "chess", "--out", str(tmp_path / "lines.jsonl")])
+
+
+def test_asking_writes_a_line_for_every_condition(tmp_path, monkeypatch):
+    monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
+    monkeypatch.setattr(asking, "COLLECT_EVERY", 1)
+    monkeypatch.setattr(asking, "LENGTH", 2)
+    out = tmp_path / "lines.jsonl"
+    options = ["--task", "cartpole", "--pairs", "16", "--candidates", "2", "--seeds", "2"]
+    asking.main([*options, "--steps", "3", "--out", str(out)])
+    (line,) = (json.loads(line) for line in out.read_text().splitlines())
+    assert (line["labels"], line["env_steps"]) == (18, 2 * 2 * (16 + 2 * 2))
+    assert 8 <= line["mean"] <= 200 and len(line["by_seed"]) == 2
