@@ -7,7 +7,7 @@ several pairs the teacher may be asked about the one on which the critics disagr
 steps in the environment.
 
     python -m benchmarks.learning.asking --out FILE
-        [--task pendulum] [--pairs 128 512] [--candidates 1 10] [--seeds 3] [--steps 10000]
+        [--task pendulum] [--pairs 128] [--candidates 1 10] [--seeds 3] [--steps 10000]
 
 FILE gets one JSON line for each number of pairs that are kept and of candidates: the true return of
 whole episodes of 200 steps without exploring, the labels asked for and the environment's steps. All
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Reads the arguments, runs the benchmark and writes its lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="pendulum")
-    parser.add_argument("--pairs", nargs="+", type=int, default=[128, 512])
+    parser.add_argument("--pairs", nargs="+", type=int, default=[128])
     parser.add_argument("--candidates", nargs="+", type=int, default=[1, 10])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10_000)

@@ -65,11 +65,11 @@ def test_an_unknown_task_is_refused(tmp_path):
 
 def test_asking_writes_a_line_for_every_condition(tmp_path, monkeypatch):
     monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
-    monkeypatch.setattr(asking, "COLLECT_EVERY", 1)
-    monkeypatch.setattr(asking, "LENGTH", 2)
+    returns = lambda keys, *, task, pairs, candidates, steps: np.array([-1.0, -3.0]) * candidates
+    monkeypatch.setattr(asking, "train", returns)
     out = tmp_path / "lines.jsonl"
-    options = ["--task", "cartpole", "--pairs", "16", "--candidates", "2", "--seeds", "2"]
-    asking.main([*options, "--steps", "3", "--out", str(out)])
-    (line,) = (json.loads(line) for line in out.read_text().splitlines())
-    assert (line["labels"], line["env_steps"]) == (18, 2 * 2 * (16 + 2 * 2))
-    assert 8 <= line["mean"] <= 200 and len(line["by_seed"]) == 2
+    asking.main(["--pairs", "32", "--seeds", "2", "--steps", "401", "--out", str(out)])
+    one, ten = (json.loads(line) for line in out.read_text().splitlines())
+    assert one["labels"] == ten["labels"] == 32 + 2 * 2
+    assert (one["env_steps"], ten["env_steps"]) == (2 * 25 * 36, 2 * 25 * (32 + 40))
+    assert (one["mean"], one["standard_error"], ten["mean"]) == (-2.0, 1.0, -20.0)
