@@ -18,7 +18,8 @@ class Gymnax:
     """A gymnax environment, stepped without its own resetting.
 
     Natural ends terminate; gymnax's time limit (`params.max_steps_in_episode`) truncates. The
-    parameters are leaves, the environment itself is structure.
+    parameters are leaves, the environment itself is structure. What is seen of MinAtar is zeros and
+    ones, so it is bool here: whoever stores it needs a quarter of the memory.
 
     Args:
       env: a registered name such as `"CartPole-v1"`, or an environment object.
@@ -48,12 +49,12 @@ class Gymnax:
         else:
             action = jnp.zeros(space.shape)
         example = jax.eval_shape(self.env.step_env, key, state, action, self.params)
-        return match_types(state, example[1]), match_types(obs, example[0])
+        return match_types(state, example[1]), self._see(match_types(obs, example[0]))
 
     def step(self, key: Key, state: PyTree, action: Array) -> tuple[PyTree, TimeStep]:
         """Moves on by one action, never into a new episode."""
         obs, reached, reward, terminated, _ = self.env.step_env(key, state, action, self.params)
-        obs = match_types(obs, obs)
+        obs = self._see(match_types(obs, obs))
         terminated = jnp.asarray(terminated, bool)
         return match_types(reached, state), TimeStep(
             obs=obs,
@@ -62,6 +63,9 @@ class Gymnax:
             truncated=jnp.asarray(self.env.is_truncated(reached, self.params)) & ~terminated,
             last_obs=obs,
         )
+
+    def _see(self, obs: Array) -> Array:
+        return obs.astype(bool) if "MinAtar" in getattr(self.env, "name", "") else obs
 
     def tree_flatten(self) -> tuple[tuple[Any], tuple[Any, Discrete | Box]]:
         """The parameters, then what stays the same."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rlax_pref import networks
 from rlax_pref.envs import CartPole, Gymnax
 from rlax_pref.envs import cartpole as own
 from rlax_pref.envs.check import sample_action
@@ -45,6 +46,23 @@ def test_is_gymnaxs_own_step(name):
     np.testing.assert_allclose(ours.last_obs, last_obs, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(ours.obs, ours.last_obs)
     assert ours.done.any()
+
+
+def test_zeros_and_ones_are_bool():
+    """They lose nothing, and networks take them as they are."""
+    env = Gymnax("Breakout-MinAtar")
+    state, obs = env.reset(KEY)
+    theirs, _ = env.env.reset(KEY, env.params)
+    assert obs.dtype == bool and obs.any() and not obs.all()
+    np.testing.assert_array_equal(obs.astype(theirs.dtype), theirs)
+    _, timestep = env.step(KEY, state, jnp.int32(0))
+    assert timestep.obs.dtype == bool and timestep.last_obs.dtype == bool
+    network = networks.actor_critic(env.action_space, (4,))
+    params = network.init(KEY, obs.ravel())
+    law, value = network.apply(params, obs.ravel())
+    other_law, other_value = network.apply(params, theirs.ravel())
+    np.testing.assert_allclose(law.logits, other_law.logits, rtol=1e-6)
+    np.testing.assert_allclose(value, other_value, rtol=1e-6)
 
 
 def test_is_our_cartpole():
