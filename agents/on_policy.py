@@ -76,7 +76,9 @@ class Learning(NamedTuple):
 
 def network(env: Env, config: Config) -> networks.Network:
     """A policy and a critic for the environment: `apply(params, obs)` is `(distribution, v)`."""
-    return networks.actor_critic(env.action_space, config.hidden, activation=config.activation)
+    return networks.actor_critic(
+        env.action_space, config.hidden, activation=config.activation, dtype=config.dtype
+    )
 
 
 def descent(

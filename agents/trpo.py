@@ -30,7 +30,7 @@ def make(env: Env, config: Config = DEFAULT) -> Agent:
       ValueError: `num_minibatches` does not divide `num_steps`.
     """
     network = on_policy.network(env, config)
-    critic = networks.value(config.hidden, activation=config.activation)
+    critic = networks.value(config.hidden, activation=config.activation, dtype=config.dtype)
 
     def value_loss(params: PyTree, _: PyTree, batch: on_policy.Batch) -> tuple[Array, Metrics]:
         loss = 0.5 * jnp.square(critic.apply(params, batch.obs_tm1) - batch.target).mean()

@@ -21,6 +21,9 @@ class OnPolicy:
     """Widths of the hidden layers, of the policy and of the value network."""
     activation: str = static("tanh")
     """elu, gelu, relu, silu or tanh."""
+    dtype: str = static("float32")
+    """What networks compute in: float32, bfloat16 or float16. Parameters, statistics, outputs and
+    losses are float32 all the same."""
     normalize_obs: bool = static(True)
     """Shift and scale observations by their running mean and variance."""
     normalize_reward: bool = static(True)

@@ -41,7 +41,7 @@ def initializer(scale: float) -> jax.nn.initializers.Initializer:
 
 def weights_at_once(
     module: nn.Module, shapes: Sequence[tuple[int, int]], scales: Sequence[float]
-) -> list[jax.nn.initializers.Initializer]:
+) -> list[Callable[..., Array]]:
     """What `initializer` gives for each of several layers, drawn in one go.
 
     A draw is among the dearest things to compile, so a network of six layers starts sooner.

@@ -67,6 +67,23 @@ def test_vmpo_sets_its_own_temperature_and_price():
     assert np.all(metrics["temperature"] > 0) and np.any(metrics["temperature"] != 1.0)
 
 
+@pytest.mark.parametrize("name", ("awr", "ppo", "trpo", "vmpo"))
+def test_only_networks_are_of_lower_precision(name):
+    """In bfloat16 every product of a layer is; what is kept and reported is float32."""
+    agent = agents.make(name, envs.CartPole(), SMALL | {"dtype": "bfloat16"})
+    state = jax.eval_shape(agent.init, jax.random.key(0))
+    after, metrics = jax.eval_shape(agent.step, state)
+    kinds = {x.dtype for x in jax.tree.leaves((after.learner, metrics))}
+    assert kinds <= {np.dtype("float32"), np.dtype("int32")}
+    assert jax.tree.map(lambda x: x.dtype, state) == jax.tree.map(lambda x: x.dtype, after)
+    program = str(jax.make_jaxpr(agent.step)(state)).splitlines()
+    products = [line.split("=")[0] for line in program if "= dot_general" in line]
+    assert any(":bf16[" in product for product in products)
+    assert all(":bf16[" in product or ":f32[]" in product for product in products)
+    with pytest.raises(ValueError, match="dtype='int8' must be one of"):
+        agents.make(name, envs.CartPole(), SMALL | {"dtype": "int8"})
+
+
 @pytest.mark.parametrize("name", ("awr", "trpo", "vmpo"))
 def test_what_does_not_fit_is_said(name):
     with pytest.raises(ValueError, match="num_steps=30 must be a multiple of num_minibatches=4"):
