@@ -20,7 +20,6 @@ import numpy as np
 from rlax_pref.datasets._files import fail, read_bytes
 from rlax_pref.types import DataError
 
-
 MOST_PER_BYTE = 100
 """Numbers for each byte of a pickle: one that says the same list again and again would have more,
 and fill the memory."""
