@@ -212,7 +212,9 @@ def core_of(
             error = returns.loss(
                 taken, data.r_t, data.discount_t, jax.lax.stop_gradient(output_t), tau
             )
-            each = error + config.cql_weight * values.cql(q, data.a_tm1)
+            each = error
+            if not learning.known(config.cql_weight, 0.0):
+                each += config.cql_weight * values.cql(q, data.a_tm1)
             total = learning.average(each, data, weight)
             if returns.num == 1:
                 after = data.r_t + data.discount_t * returns.value(output_t)
@@ -230,14 +232,15 @@ def core_of(
         epsilon = config.epsilon + share * (config.epsilon_end - config.epsilon)
 
         def choose(obs: Array, key: Key) -> Array:
-            key_noise, key_act, key_random, key_which = jax.random.split(key, 4)
+            key_noise, key_act, key_random = jax.random.split(key, 3)
             params = weights(learner.params["critic"], key_noise)
             output = critic.apply(params, (obs, fractions(key_act, obs)))
             action = score(output, obs).argmax(-1).astype(jnp.int32)
             if config.noisy:
                 return action
-            anything = jax.random.randint(key_random, action.shape, 0, num_actions)
-            return jnp.where(jax.random.uniform(key_which) < epsilon, anything, action)
+            which, anything = jax.random.uniform(key_random, (2, *action.shape))
+            anything = (anything * num_actions).astype(jnp.int32)
+            return jnp.where(which < epsilon, anything, action)
 
         return choose
 

@@ -31,10 +31,16 @@ def see(config: Config, learner: Learner, obs: Array) -> Array:
 
 def optimizer(config: Config) -> optax.GradientTransformation:
     """Adam on shortened gradients; its direction is yet to be multiplied by a step size."""
-    return optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm),
-        optax.scale_by_adam(eps=config.adam_epsilon),
-    )
+    shorten = optax.clip_by_global_norm(config.max_grad_norm)
+    if known(config.max_grad_norm, float("inf")):
+        shorten = optax.identity()
+    adam = optax.scale_by_adam(eps=config.adam_epsilon)
+    return optax.flatten(optax.chain(shorten, adam))  # one vector is few kernels, a tree is dozens
+
+
+def known(setting: Numeric, number: float) -> bool:
+    """Whether a setting is this number, and not one that is traced."""
+    return isinstance(setting, int | float) and setting == number
 
 
 def descend(

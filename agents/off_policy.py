@@ -151,14 +151,13 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
     def act(
         actor: Actor, policy: Policy, key: Key, chance: Chance
     ) -> tuple[Actor, tuple[Transition, Any]]:
-        """One step in every environment."""
-        key_act, key_memory = jax.random.split(key)
+        """One step in every environment; keys are `[E, 2]`."""
         now = actor.acting
-        memory, action = jax.vmap(policy.act)(actor.memory, now.obs, each_env(key_act))
+        memory, action = jax.vmap(policy.act)(actor.memory, now.obs, key[:, 0])
         acted, timestep, tally = acting.step(env, now, action, chance)
         memory = jax.tree.map(
             lambda fresh, old: jnp.where(_like(tally.done, old), fresh, old),
-            jax.vmap(policy.init)(each_env(key_memory)),
+            jax.vmap(policy.init)(key[:, 1]),
             jax.vmap(policy.observe)(memory, timestep),
         )
         transition = Transition(
@@ -173,7 +172,7 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         return actor._replace(acting=acted, memory=memory), (transition, tally)
 
     def live(
-        actor: Actor, policy: Policy, num_steps: int, key: Key, *, store: bool
+        actor: Actor, policy: Policy, num_steps: int, key_act: Key, key_env: Key, *, store: bool
     ) -> tuple[Actor, tuple[Transition, acting.Tally]]:
         """Every environment acts for so many steps; what comes of it is `[T, E, ...]`."""
 
@@ -187,9 +186,9 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
                 actor = actor._replace(replay=replay, order=order)
             return actor, (transition, tally)
 
-        key_act, key_env = jax.random.split(key)
-        chance = acting.draw(env, key_env, (num_steps, config.num_envs))
-        return jax.lax.scan(one, actor, (jax.random.split(key_act, num_steps), chance))
+        shape = (num_steps, config.num_envs)
+        chance = acting.draw(env, key_env, shape)
+        return jax.lax.scan(one, actor, (jax.random.split(key_act, (*shape, 2)), chance))
 
     def each_env(key: Key) -> Key:
         return jax.random.split(key, config.num_envs)
@@ -197,7 +196,7 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
     # Learning -------------------------------------------------------------------------------
 
     def init(key: Key) -> TrainState:
-        key, key_env, key_params, key_memory, key_live = jax.random.split(key, 5)
+        key, key_env, key_params, key_memory, *keys_live = jax.random.split(key, 6)
         now = acting.init(env, key_env, config.num_envs)
         action = networks.from_env(
             action_space, jax.vmap(partial(sample_action, action_space))(each_env(key_env))
@@ -229,7 +228,7 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
             Actor(now, memory, replay, order),
             policy._replace(act=anything),
             config.warm_up // config.num_envs,
-            key_live,
+            *keys_live,
             store=True,
         )
         learner = learner._replace(obs=statistics.update(learner.obs, stored.obs_tm1))
@@ -263,12 +262,12 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         return drawn.row, priorities.importance_weight(drawn, num, config.importance_exponent)
 
     def learn(
-        learner: Learner, actor: Actor, count: Array, key: Key
+        learner: Learner, actor: Actor, count: Array, drawn: tuple[Array, Array] | None, key: Key
     ) -> tuple[Learner, priorities.Priorities | None, Metrics]:
-        """One minibatch."""
-        key_row, key_read, key_update = jax.random.split(key, 3)
+        """One minibatch, of the rows drawn or else of rows to be drawn; keys are `[3]`."""
+        key_row, key_read, key_update = key
         order = actor.order
-        row, weight = draw(actor, key_row)
+        row, weight = draw(actor, key_row) if drawn is None else drawn
         rows = read(learner, actor.replay, row, key_read)
         if method.imagine is not None and actor.imagined is not None:
             rows = mix(learner, actor.imagined, rows, method.imagine.real_share, key_read)
@@ -290,13 +289,14 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
         return jax.tree.map(lambda x, y: jnp.where(_like(real, x), x, y), rows, others)
 
     def step(state: TrainState) -> tuple[TrainState, Metrics]:
-        key, key_live, key_learn = jax.random.split(state.key, 3)
+        key, key_act, key_env, key_learn = jax.random.split(state.key, 4)
         learner = state.learner
         actor, (stored, tally) = live(
             state.actor,
             behaviour(learner, state.step),
             config.num_steps,
-            key_live,
+            key_act,
+            key_env,
             store=config.collect,
         )
         if config.collect and config.normalize_obs:
@@ -314,14 +314,17 @@ def make(env: Env, config: Config, method: Method, data: Transition | None = Non
 
         prepared = actor._replace(replay=method.prepare(actor.replay))
 
-        def one(carry: tuple[Learner, Any], x: tuple[Array, Key]) -> tuple[Any, Metrics]:
+        def one(carry: tuple[Learner, Any], x: tuple[Array, Any, Key]) -> tuple[Any, Metrics]:
             learner, order = carry
             learner, order, metrics = learn(learner, prepared._replace(order=order), *x)
             return (learner, order), metrics
 
         count = state.step * config.num_updates + jnp.arange(config.num_updates)
-        keys = jax.random.split(key_learn, config.num_updates)
-        (learner, order), metrics = jax.lax.scan(one, (learner, actor.order), (count, keys))
+        keys = jax.random.split(key_learn, (config.num_updates, 3))
+        drawn = None  # at once where no priorities change in between
+        if actor.order is None:
+            drawn = jax.vmap(partial(draw, prepared))(keys[:, 0])
+        (learner, order), metrics = jax.lax.scan(one, (learner, actor.order), (count, drawn, keys))
         metrics = acting.summary(tally) | begun | jax.tree.map(jnp.mean, metrics)
         return TrainState(learner, actor._replace(order=order), key, state.step + 1), metrics
 

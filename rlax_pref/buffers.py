@@ -171,7 +171,7 @@ def draw(replay: Replay, key: Key, batch_size: int, length: int = 1) -> Array:
     """
     capacity, (num_envs,) = _capacity(replay), replay.size.shape
     num_starts = jnp.maximum(replay.size - length + 1, 1)[:, None]
-    age = jax.random.randint(key, (num_envs, batch_size), 0, num_starts)
+    age = _below(jax.random.bits(key, (num_envs, batch_size)), num_starts)
     return ((replay.cursor - replay.size)[:, None] + age) % capacity
 
 
@@ -189,6 +189,18 @@ def read(replay: Replay, row: Array, length: int | None = None) -> PyTree:
     if length is not None:
         row = jnp.add.outer(row, jnp.arange(length)) % _capacity(replay)
     return jax.tree.map(lambda rows: jax.vmap(lambda x, i: x[i])(rows, row), replay.data)
+
+
+def _below(bits: Array, num: Array) -> Array:
+    """floor(num * bits / 2^32) in uint32: evenly drawn, but for num / 2^32, from one draw of bits.
+
+    `jax.random.randint` takes three: another key, and bits twice.
+    """
+    num = num.astype(jnp.uint32)
+    half = jnp.uint32(0xFFFF)
+    low = (bits >> 16) * (num & half) + ((bits & half) * (num & half) >> 16)
+    high = (bits & half) * (num >> 16) + (low & half)
+    return ((bits >> 16) * (num >> 16) + (low >> 16) + (high >> 16)).astype(jnp.int32)
 
 
 def _capacity(replay: Replay) -> int:

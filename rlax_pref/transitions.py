@@ -60,6 +60,10 @@ def n_step(window: Transition) -> Transition:
         truncated_t=window.truncated_t,
         valid_t=window.valid_t,
     )
+    if r_t.shape[-1] == 1:
+        fields = Transition(*(getattr(window, name) for name in Transition._fields))
+        step = jax.tree.map(lambda x: jnp.squeeze(x, r_t.ndim - 1), fields)
+        return step._replace(valid_t=step.valid_t.astype(bool))
     alive = survival(discount_t, window.truncated_t)
     through = jnp.cumprod(jnp.where(alive, discount_t, 1.0), axis=-1)
     before = jnp.concatenate([jnp.ones_like(through[..., :1]), through[..., :-1]], axis=-1)

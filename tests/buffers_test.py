@@ -22,6 +22,7 @@ add = jax.jit(buffers.add)
 sample = jax.jit(buffers.sample, static_argnames="batch_size")
 draw = jax.jit(buffers.draw, static_argnames=("batch_size", "length"))
 read = jax.jit(buffers.read, static_argnames="length")
+below = jax.jit(buffers._below)
 
 
 def transition(time):
@@ -66,6 +67,13 @@ def test_samples_evenly():
         _, counts = np.unique(batch["a"][env], return_counts=True)
         assert np.all(np.abs(counts - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75))
     assert np.any(batch["a"][0] // 10 != batch["a"][1] // 10)  # environments draw apart
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2**31 - 1))
+@settings(deadline=None, max_examples=50)
+def test_rows_are_shares_of_all_bits(bits, num):
+    """Exact where a product of 64 bits is not at hand."""
+    assert int(below(jnp.uint32(bits), jnp.int32(num))) == num * bits >> 32
 
 
 def test_environments_may_fill_apart():

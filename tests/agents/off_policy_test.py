@@ -1,13 +1,15 @@
 """Agents that learn from stored steps: settings fit together, and small tasks are learned right."""
 
+from functools import partial
 from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from rlax_pref import agents
+from rlax_pref import agents, envs
 from rlax_pref.agents import dqn, learning, off_policy, runner
 from rlax_pref.agents.configs.off_policy import OFF_POLICY, Critic, Replay
 from rlax_pref.types import Box, Discrete, TimeStep, Transition
@@ -205,6 +207,34 @@ def test_average_is_over_what_may_be_learned_from():
     assert float(learning.average(x, data, 1.0)) == 2.0
     none = data._replace(valid_t=jnp.zeros(4, bool))
     assert float(learning.average(x, none, 1.0)) == 0.0
+
+
+@pytest.mark.parametrize("limit", [float("inf"), 1.0])
+def test_the_optimizer_is_adam_on_shortened_gradients(limit):
+    params = {"a": jnp.ones(3), "b": jnp.ones(())}
+    config = dqn.Config(max_grad_norm=limit)
+    own = learning.optimizer(config)
+    plain = optax.chain(optax.clip_by_global_norm(limit), optax.scale_by_adam(eps=1e-8))
+    states = own.init(params), plain.init(params)
+    for scale in (100.0, 0.1, 3.0):
+        grads = optax.tree.scale(scale, params)
+        results = own.update(grads, states[0]), plain.update(grads, states[1])
+        found, states = zip(*results, strict=True)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), *found)
+
+
+def test_a_setting_that_is_traced_is_not_known():
+    assert learning.known(0.0, 0.0) and learning.known(0, 0.0)
+    assert not learning.known(1.0, 0.0)
+    assert not jax.jit(lambda x: jnp.array(learning.known(x, 0.0)))(0.0)
+
+
+def test_a_step_draws_at_few_places():
+    """Each costs a program on a CPU dozens of kernels, however little is drawn."""
+    agent = make("dqn", envs.make("cartpole"), num_updates=3)
+    state = jax.eval_shape(agent.init, jax.random.key(0))
+    program = str(jax.make_jaxpr(agent.step)(state))
+    assert program.count("random_split") + program.count("random_bits") <= 10
 
 
 # What is learned ----------------------------------------------------------------------------
