@@ -39,7 +39,8 @@ def on_four_devices() -> Callable[..., str]:
             timeout=300,
             env=os.environ
             | {
-                "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+                "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} "
+                "--xla_force_host_platform_device_count=4",
                 "JAX_PLATFORMS": "cpu",
                 "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
             },

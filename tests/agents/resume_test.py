@@ -83,11 +83,11 @@ def uninterrupted(num_steps: int) -> str:
 
 @pytest.mark.parametrize("name", ["toy", "ppo"])
 def test_stopped_and_resumed_equals_uninterrupted(tmp_path, start, name):
-    """Three processes against one, in chunks of other lengths, the last of them on one core."""
-    whole = finish(start(name, tmp_path / "whole", 12, 12, 12))
-    finish(start(name, tmp_path / "parts", 3, 3, 3))
-    finish(start(name, tmp_path / "parts", 7, 2, 2))
-    last = start(name, tmp_path / "parts", 12, 5, 100)
+    """Three processes against one, in chunks of another length, the last of them on one core."""
+    whole = finish(start(name, tmp_path / "whole", 10, 5, 10))
+    finish(start(name, tmp_path / "parts", 2, 2, 2))
+    finish(start(name, tmp_path / "parts", 6, 2, 2))
+    last = start(name, tmp_path / "parts", 10, 2, 100)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(last.pid, {min(os.sched_getaffinity(0))})
     assert finish(last) == whole
