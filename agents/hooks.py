@@ -28,7 +28,6 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from rlax_pref import compilation
 from rlax_pref.checkpoints import Checkpoints
 from rlax_pref.types import Env, Key, Policy, TrainState
 
@@ -262,8 +261,7 @@ class Evaluation:
             episodes = evaluate(env, policy(learner), key, num_episodes, max_steps)
             return {f"eval_{name}": x.mean() for name, x in episodes.items()}
 
-        told = compilation.options(jax.default_backend())
-        self._evaluate = jax.jit(evaluated, compiler_options=told)
+        self._evaluate = jax.jit(evaluated)
 
     def __call__(self, state: TrainState, metrics: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Evaluates, if it is time."""

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from rlax_pref import compilation
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, TrainState
 
 if TYPE_CHECKING:
@@ -64,10 +63,6 @@ def init(agent: Agent, key: Key, mesh: Mesh | None = None) -> TrainState:
     return _compile_init(agent, mesh)(key)
 
 
-def _told(mesh: Mesh) -> dict[str, Any]:
-    return compilation.options(mesh.devices.flat[0].platform)
-
-
 @functools.lru_cache(maxsize=8)
 def _trace_init(agent: Agent) -> Any:
     return jax.jit(born(agent))
@@ -75,7 +70,7 @@ def _trace_init(agent: Agent) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _compile_init(agent: Agent, mesh: Mesh) -> Callable[[Key], TrainState]:
-    return jax.jit(_trace_init(agent), out_shardings=shardings(mesh), compiler_options=_told(mesh))
+    return jax.jit(_trace_init(agent), out_shardings=shardings(mesh))
 
 
 @functools.lru_cache(maxsize=8)  # so that to go on with the same agent is not to compile anew
@@ -102,12 +97,7 @@ def compile_chunk(
 
         return jax.lax.fori_loop(0, n, body, (state, rows))
 
-    return jax.jit(
-        chunk,
-        donate_argnums=0,
-        out_shardings=(where, where.step),
-        compiler_options=_told(mesh),
-    )
+    return jax.jit(chunk, donate_argnums=0, out_shardings=(where, where.step))
 
 
 def train(
@@ -229,8 +219,7 @@ def compile_sweep(
             in_specs=(by_config, by_seed),
             out_specs=PartitionSpec(*mesh.axis_names),
             check_vma=False,
-        ),
-        compiler_options=_told(mesh),
+        )
     )
 
 

@@ -1,25 +1,10 @@
-"""How programs are compiled, and kept from one process to the next: it is what users wait for."""
+"""Keeping compiled programs from one process to the next: compile time is what users wait for."""
 
 import os
 import pathlib
 import stat
-from typing import Any
 
 import jax
-
-
-def options(platform: str) -> dict[str, Any]:
-    """What `jax.jit(..., compiler_options=)` is told for programs that train or evaluate.
-
-    On a CPU, the third level of LLVM's optimisation makes compiling take a third longer and
-    programs no faster (rows of `benchmarks.speed.training`, jaxlib 0.10): the second will do.
-
-    Args:
-      platform: of the devices, such as "cpu"; others keep their defaults.
-    """
-    if platform != "cpu" or jax.config.read("jax_disable_most_optimizations"):
-        return {}
-    return {"xla_backend_optimization_level": 2}
 
 
 def cache_directory() -> pathlib.Path:

@@ -5,27 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 import rlax_pref
 from rlax_pref import compilation
-
-
-def test_a_cpu_is_told_to_hurry():
-    tests_hurry_more = jax.config.read("jax_disable_most_optimizations")
-    assert not tests_hurry_more or compilation.options("cpu") == {}
-    jax.config.update("jax_disable_most_optimizations", False)
-    try:
-        told = compilation.options("cpu")
-        assert told and compilation.options("tpu") == {}
-    finally:
-        jax.config.update("jax_disable_most_optimizations", tests_hurry_more)
-    program = jax.jit(lambda x: jnp.tanh(x) @ x, compiler_options=told)
-    x = jnp.eye(3)
-    np.testing.assert_allclose(program(x), np.tanh(x) @ x, rtol=1e-6)
 
 
 def test_where_it_is(monkeypatch, tmp_path):

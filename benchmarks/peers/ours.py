@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import jax
 import turns
 
-from rlax_pref import agents, compilation, envs, machines
+from rlax_pref import agents, envs, machines
 from rlax_pref.agents import loop
 from rlax_pref.types import Array, Env, Key, TimeStep
 
@@ -54,8 +53,7 @@ def main(asked: dict[str, Any]) -> None:
         policy = agent.policy(learner)
         return loop.evaluate(env, policy, key, asked["episodes"], 1000)["return"].mean()
 
-    options = compilation.options(jax.default_backend())
-    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"], devices, options))
+    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"], devices))
 
 
 if __name__ == "__main__":

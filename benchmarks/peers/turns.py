@@ -53,7 +53,6 @@ def compiled(
     judge: Callable[[Any, Any], Any] | None,
     num_seeds: int,
     num_devices: int = 1,
-    options: dict[str, Any] | None = None,
 ) -> Program:
     """Two functions for `take`, which serve all seeds at once.
 
@@ -62,7 +61,6 @@ def compiled(
       judge: what return the result earns, from it and a key; None if nothing can be said.
       num_seeds: how many.
       num_devices: how many share them.
-      options: what the compiler is told.
     """
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -72,7 +70,7 @@ def compiled(
         mesh = Mesh(jax.devices()[:num_devices], ("seed",))
         where = NamedSharding(mesh, PartitionSpec("seed"))
         key, batch = jax.device_put(jax.random.split(key, num_seeds), where), jax.vmap
-    program = jax.jit(batch(run)).lower(key).compile(compiler_options=options)
+    program = jax.jit(batch(run)).lower(key).compile()
 
     def earned(result: Any) -> float | None:
         return None if judge is None else float(jax.jit(batch(judge))(result, key).mean())

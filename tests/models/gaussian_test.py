@@ -77,7 +77,7 @@ SIZES = {"hidden": (32,), "num_models": 3, "num_elites": 2}
 
 @pytest.fixture(scope="module")
 def learned():
-    fit = jax.jit(lambda key: models.fit_ensemble(key, world(), num_updates=800, **SIZES))
+    fit = jax.jit(lambda key: models.fit_ensemble(key, world(), num_updates=1200, **SIZES))
     return fit(jax.random.key(1))
 
 
