@@ -118,11 +118,14 @@ def descent(
             params = jax.tree.map(lambda p, d: p - rate * d, params, as_tree(direction))
             return (params, state), metrics | {"grad_norm": jnp.linalg.norm(grad)}
 
-        # Rows of time are shuffled, whole: each minibatch keeps all environments, so where those
-        # are spread over devices nothing but gradients has to travel.
-        order = jnp.argsort(jax.random.bits(key, (config.num_epochs, config.num_steps)))
-        rows = order.reshape(config.num_epochs * config.num_minibatches, -1)
-        (params, state), metrics = jax.lax.scan(descend, (before, state), rows)
+        def epoch(carry: tuple[PyTree, Any], key: Key) -> tuple[tuple[PyTree, Any], Metrics]:
+            # Rows of time are shuffled, whole: each minibatch keeps all environments, so where
+            # those are spread over devices nothing but gradients has to travel.
+            order = jax.random.permutation(key, config.num_steps)
+            return jax.lax.scan(descend, carry, order.reshape(config.num_minibatches, -1))
+
+        keys = jax.random.split(key, config.num_epochs)
+        (params, state), metrics = jax.lax.scan(epoch, (before, state), keys)
         return params, state, jax.tree.map(jnp.mean, metrics)
 
     return Learning(lambda params: optimizer.init(ravel_pytree(params)[0]), update)

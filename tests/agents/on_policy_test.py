@@ -59,11 +59,11 @@ def test_vmpo_sets_its_own_temperature_and_price():
     def final(max_kl):
         settings = SMALL | {"max_kl": max_kl, "num_epochs": 8, "learning_rate": 0.01}
         agent = agents.make("vmpo", envs.CartPole(), settings)
-        return runner.run(agent, agent.init(jax.random.key(0)), 5)[1]
+        return runner.run(agent, agent.init(jax.random.key(0)), 20)[1]
 
     metrics = jax.jit(jax.vmap(final))(jnp.array([1.0, 0.0]))
     assert metrics["multiplier"][0, -1] < 5.0 < metrics["multiplier"][1, -1]
-    assert metrics["kl"][0, -1] > metrics["kl"][1, -1]
+    assert metrics["kl"][0].mean() > 1.2 * metrics["kl"][1].mean()
     assert np.all(metrics["temperature"] > 0) and np.any(metrics["temperature"] != 1.0)
 
 
