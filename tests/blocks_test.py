@@ -1,10 +1,5 @@
 """Work on a few rows at a time."""
 
-import os
-import subprocess
-import sys
-import textwrap
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +30,7 @@ def test_gradients_flow():
     np.testing.assert_allclose(jax.grad(squares)(X), 2 * X)
 
 
-def test_rows_stay_on_their_devices():
+def test_rows_stay_on_their_devices(on_four_devices):
     """A row's device makes what is made of it: nothing is sent."""
     program = """
         import jax
@@ -50,13 +45,4 @@ def test_rows_stay_on_their_devices():
         for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute"):
             assert word not in text, word
     """
-    flags = "--xla_force_host_platform_device_count=2"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    on_four_devices(program)

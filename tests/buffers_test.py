@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-import textwrap
 from collections import deque
 from functools import partial
 
@@ -209,7 +205,7 @@ def test_messages():
         buffers.add(replay, transition(0) | {"a": jnp.ones(2)})
 
 
-def test_sharding_moves_nothing():
+def test_sharding_moves_nothing(on_four_devices):
     """On four devices, adding and sampling need no word between them, and change nothing."""
     program = """
         import jax, jax.numpy as jnp, numpy as np
@@ -232,13 +228,4 @@ def test_sharding_moves_nothing():
         one = jax.jit(turn)(replay, new, key)
         jax.tree.map(np.testing.assert_array_equal, apart(*arguments), one)
     """
-    flags = "--xla_force_host_platform_device_count=4"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    on_four_devices(program)

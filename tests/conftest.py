@@ -5,7 +5,10 @@ they are made before JAX is imported.
 """
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +27,10 @@ if version("jaxlib").startswith("0.10."):  # others need not know them, and end 
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+
+import rlax_pref  # noqa: E402
+
+AGENTS = Path(__file__).parent / "agents"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,3 +55,28 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no published data in {folder}; set RLAX_PREF_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def on_four_devices() -> Callable[..., str]:
+    """Runs a script where JAX sees 4 CPU devices, given `tests/agents` and further arguments."""
+
+    def run(script: str, *arguments: object) -> str:
+        command = [sys.executable, "-c", textwrap.dedent(script), str(AGENTS)]
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=os.environ
+            | {
+                "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} "
+                "--xla_force_host_platform_device_count=4",
+                "JAX_PLATFORMS": "cpu",
+                "PYTHONPATH": str(Path(rlax_pref.__file__).parents[1]),
+            },
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-import textwrap
 from functools import partial
 
 import jax
@@ -144,7 +140,7 @@ def test_messages():
         priorities.update(priorities.init(2, 3), jnp.zeros((2, 1), int), jnp.ones((2, 2)))
 
 
-def test_sharding_gathers_nothing():
+def test_sharding_gathers_nothing(on_four_devices):
     program = """
         import jax, jax.numpy as jnp, numpy as np
         from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
@@ -171,13 +167,4 @@ def test_sharding_gathers_nothing():
         arguments = jax.device_put((replay, order, new, key), where)
         jax.tree.map(np.testing.assert_array_equal, apart(*arguments), jax.jit(turn)(*arguments))
     """
-    flags = "--xla_force_host_platform_device_count=4"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    on_four_devices(program)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
+from rlax_pref._files import flush
 from rlax_pref.types import DataError
 
 PathLike = str | os.PathLike[str]
@@ -302,19 +303,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     fresh = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         write(fresh)
-        flush(fresh)
+        flush(fresh, deep=False)
         fresh.rename(path)
-        flush(path.parent)
+        flush(path.parent, deep=False)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def flush(path: Path) -> None:
-    """Has the disk write a file, or the names in a directory."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

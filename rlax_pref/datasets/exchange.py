@@ -20,13 +20,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rlax_pref._files import flush
 from rlax_pref.datasets._files import (
     NAN_FREE_NUMBERS,
     PathLike,
     Row,
     as_row,
     fail,
-    flush,
     keep_sound,
     read_arrays,
     read_bytes,
@@ -139,9 +139,9 @@ def save(directory: PathLike, data: Exchange) -> None:
         meta["seal"] = _seal(meta)
         (fresh / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
         for path in (*fresh.iterdir(), fresh):
-            flush(path)
+            flush(path, deep=False)
         fresh.rename(directory)
-        flush(directory.parent)
+        flush(directory.parent, deep=False)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
