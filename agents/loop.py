@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from rlax_pref._threefry import plain, quick
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, TrainState
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def run(agent: Agent, state: TrainState, num_steps: int) -> tuple[TrainState, Me
     Returns:
       The state after them, and what each step reported, stacked: `[num_steps]`.
     """
-    return jax.lax.scan(lambda state, _: agent.step(state), state, length=num_steps)
+    step = _quick_step(agent)
+    state, metrics = jax.lax.scan(lambda state, _: step(state), quick(state), length=num_steps)
+    return plain(state), metrics
 
 
 def make_mesh(devices: int | Sequence[jax.Device] | None = None) -> Mesh:
@@ -84,9 +87,12 @@ def compile_chunk(
     first n are filled.
     """
     where = shardings(mesh)
-    step = jax.jit(agent.step)  # its trace serves both to learn the metrics' shapes and to run
+    step = jax.jit(
+        _quick_step(agent)
+    )  # its trace serves both to learn the metrics' shapes and to run
 
     def chunk(state: TrainState, n: Array) -> tuple[TrainState, Metrics]:
+        state = quick(state)
         row = jax.eval_shape(step, state)[1]
         rows = jax.tree.map(lambda x: jnp.zeros((most, *x.shape), x.dtype), row)
 
@@ -95,7 +101,8 @@ def compile_chunk(
             state, row = step(state)
             return state, jax.tree.map(lambda rows, x: rows.at[i].set(x), rows, row)
 
-        return jax.lax.fori_loop(0, n, body, (state, rows))
+        state, rows = jax.lax.fori_loop(0, n, body, (state, rows))
+        return plain(state), rows
 
     return jax.jit(chunk, donate_argnums=0, out_shardings=(where, where.step))
 
@@ -259,7 +266,7 @@ def evaluate(env: Env, policy: Policy, key: Key, num_episodes: int, max_steps: i
       episode ended by itself or by its time limit within `max_steps`.
     """
     key_reset, key_init, key_act = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(
-        jax.random.split(key, num_episodes)
+        jax.random.split(quick(key), num_episodes)
     )
     states, obs = jax.vmap(env.reset)(key_reset)
     episodes = {
@@ -301,7 +308,17 @@ def born(agent: Agent) -> Callable[[Key], TrainState]:
         x = jnp.asarray(x)
         return x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x.astype(x.dtype)
 
-    return lambda key: jax.tree.map(strong, agent.init(key))
+    return lambda key: plain(jax.tree.map(strong, agent.init(quick(key))))
+
+
+def _quick_step(agent: Agent) -> Callable[[TrainState], tuple[TrainState, Metrics]]:
+    """`agent.step` from and to states whose keys are quick."""
+
+    def step(state: TrainState) -> tuple[TrainState, Metrics]:
+        state, metrics = agent.step(state)
+        return quick(state), metrics
+
+    return step
 
 
 def like(agent: Agent, key: Key, mesh: Mesh) -> TrainState:
