@@ -101,6 +101,7 @@ def method(env: Env, config: Config, data: Transition | None = None) -> off_poli
         mlp_embeddings=config.mlp_embeddings,
         mlp_head=config.mlp_head,
         dropout=config.dropout,
+        dtype=config.dtype,
     )
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:

@@ -54,10 +54,14 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
     """Critics of behaviour, and a policy that is better by their lights."""
     actor = learning.encoded(
         config,
-        networks.policy(space, config.hidden, activation=config.activation, bounded=True),
+        networks.policy(
+            space, config.hidden, activation=config.activation, dtype=config.dtype, bounded=True
+        ),
     )
     value = networks.ensemble(
-        learning.encoded(config, networks.value(config.hidden, activation=config.activation)),
+        learning.encoded(
+            config, networks.value(config.hidden, activation=config.activation, dtype=config.dtype)
+        ),
         config.num_critics,
     )
     critic = learning.critics(space, config, config.num_critics)

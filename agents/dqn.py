@@ -94,7 +94,9 @@ def network(config: Config, num_actions: int, num: int) -> networks.Network:
     if config.critic == "implicit_quantiles":
         if config.dueling:
             raise ValueError("critic='implicit_quantiles' has no dueling heads: dueling=False")
-        return networks.implicit_quantiles(config.hidden, num_actions, activation=config.activation)
+        return networks.implicit_quantiles(
+            config.hidden, num_actions, activation=config.activation, dtype=config.dtype
+        )
     if config.dueling:
         heads = networks.dueling(
             config.hidden,
@@ -102,11 +104,14 @@ def network(config: Config, num_actions: int, num: int) -> networks.Network:
             num_atoms=num,
             stream=config.hidden[-1],
             activation=config.activation,
+            dtype=config.dtype,
         )
         return networks.Network(
             lambda key, x: heads.init(key, x[0]), lambda params, x: heads.apply(params, x[0])
         )
-    plain = networks.mlp(config.hidden, num_actions * num, activation=config.activation)
+    plain = networks.mlp(
+        config.hidden, num_actions * num, activation=config.activation, dtype=config.dtype
+    )
 
     def apply(params: PyTree, x: tuple[Array, Array]) -> Array:
         output = plain.apply(params, x[0])

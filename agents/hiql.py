@@ -64,11 +64,11 @@ def unit(x: Array) -> Array:
 def make_networks(action_space: Discrete | Box, config: Config) -> Networks:
     """The networks of the agent."""
     join = lambda *x: jnp.concatenate(x, axis=-1)
-    kind: Any = {"activation": config.activation, "layer_norm": True}
-    encoder = networks.mlp(config.hidden, config.num_features, **kind)
-    heads = networks.ensemble(networks.value(config.hidden, **kind), 2)
-    tower = networks.mlp(config.hidden, config.num_features, activation=config.activation)
-    actor = networks.policy(action_space, config.hidden, activation=config.activation)
+    kind: Any = {"activation": config.activation, "dtype": config.dtype}
+    encoder = networks.mlp(config.hidden, config.num_features, layer_norm=True, **kind)
+    heads = networks.ensemble(networks.value(config.hidden, layer_norm=True, **kind), 2)
+    tower = networks.mlp(config.hidden, config.num_features, **kind)
+    actor = networks.policy(action_space, config.hidden, **kind)
 
     def subgoal(params: PyTree, state: Array, goal: Array) -> Array:
         return unit(encoder.apply(params["encoder"], join(state, goal)))

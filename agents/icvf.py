@@ -154,5 +154,9 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
 def _tower(config: Config) -> networks.Network:
     return networks.mlp(
-        config.hidden, config.num_features, activation=config.activation, layer_norm=True
+        config.hidden,
+        config.num_features,
+        activation=config.activation,
+        dtype=config.dtype,
+        layer_norm=True,
     )

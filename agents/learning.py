@@ -101,7 +101,11 @@ def encoded(config: Config, network: networks.Network) -> networks.Network:
         raise ValueError(f"encoder_inputs={config.encoder_inputs} must not be negative; 0 is all")
     *hidden, num_features = config.encoder
     encoder = networks.mlp(
-        hidden, num_features, activation=config.encoder_activation, layer_norm=True
+        hidden,
+        num_features,
+        activation=config.encoder_activation,
+        layer_norm=True,
+        dtype=config.dtype,
     )
     return networks.encoded(
         encoder, network, num_inputs=config.encoder_inputs or None, freeze=config.freeze_encoder
@@ -111,9 +115,13 @@ def encoded(config: Config, network: networks.Network) -> networks.Network:
 def critics(action_space: Discrete | Box, config: Config, num: int, **more: Any) -> Any:
     """Several critics: `apply(params, (obs [..., D], action))` is `[num, ...]`."""
     if isinstance(action_space, Box):
-        each = networks.action_value(config.hidden, activation=config.activation, **more)
+        each = networks.action_value(
+            config.hidden, activation=config.activation, dtype=config.dtype, **more
+        )
         return networks.ensemble(encoded(config, each), num)
-    each = networks.mlp(config.hidden, action_space.num, activation=config.activation, **more)
+    each = networks.mlp(
+        config.hidden, action_space.num, activation=config.activation, dtype=config.dtype, **more
+    )
     many = networks.ensemble(encoded(config, each), num)
 
     def apply(params: PyTree, x: tuple[Array, Array]) -> Array:

@@ -61,13 +61,13 @@ class Encoder(NamedTuple):
 def encoder(config: Config) -> Encoder:
     """The encoder that a config asks for."""
     tower = lambda num: networks.mlp(
-        config.hidden, num, activation=config.activation, layer_norm=True
+        config.hidden, num, activation=config.activation, dtype=config.dtype, layer_norm=True
     )
     nets = {
         "state": tower(config.state_width),
-        "action": networks.mlp((), config.action_width),
+        "action": networks.mlp((), config.action_width, dtype=config.dtype),
         "pair": tower(config.pair_width),
-        "model": networks.mlp((), 1 + config.state_width + config.num_atoms),
+        "model": networks.mlp((), 1 + config.state_width + config.num_atoms, dtype=config.dtype),
     }
 
     def state(params: PyTree, obs: Array) -> Array:
@@ -124,9 +124,12 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     features = encoder(config)
     deep = (*config.hidden, config.hidden[-1])
     critic = networks.ensemble(
-        networks.mlp(deep, 1, activation=config.activation, layer_norm=True), config.num_critics
+        networks.mlp(deep, 1, activation=config.activation, dtype=config.dtype, layer_norm=True),
+        config.num_critics,
     )
-    actor = networks.mlp(config.hidden, num_actions, layer_norm=True, activation="relu")
+    actor = networks.mlp(
+        config.hidden, num_actions, layer_norm=True, activation="relu", dtype=config.dtype
+    )
 
     def init(key: Key, obs: Array, action: Array) -> dict[str, PyTree]:
         key_encoder, key_critic, key_actor = jax.random.split(key, 3)

@@ -69,6 +69,7 @@ def make(
             num_updates=config.model_updates,
             batch_size=config.batch_size,
             learning_rate=config.model_rate,
+            dtype=config.dtype,
         )
         return learner._replace(params={**learner.params, "model": learned})
 
@@ -83,7 +84,9 @@ def make(
         choose = lambda obs, key: act((), obs, key)[1]
         known = model
         if known is None:
-            known = models.from_ensemble(learner.params["model"], config.model_hidden, terminates)
+            known = models.from_ensemble(
+                learner.params["model"], config.model_hidden, terminates, dtype=config.dtype
+            )
         roll = lambda obs, key: models.rollout(known, choose, obs, key, config.horizon)
         keys = jax.random.split(key_roll, (num_envs, each))
         steps = jax.vmap(jax.vmap(roll))(start.obs_tm1, keys)

@@ -49,7 +49,9 @@ def method(
     """Soft actor-critic, whose critics may be told more than their errors, at a price."""
     actor = learning.encoded(
         config,
-        networks.squashed_policy(space.shape[0], config.hidden, activation=config.activation),
+        networks.squashed_policy(
+            space.shape[0], config.hidden, activation=config.activation, dtype=config.dtype
+        ),
     )
     critic = learning.critics(space, config, config.num_critics)
 

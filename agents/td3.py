@@ -37,7 +37,13 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     space = learning.continuous("TD3", env)
     tower = learning.encoded(
         config,
-        networks.mlp(config.hidden, space.shape[0], activation=config.activation, last_scale=0.01),
+        networks.mlp(
+            config.hidden,
+            space.shape[0],
+            activation=config.activation,
+            dtype=config.dtype,
+            last_scale=0.01,
+        ),
     )
     critic = learning.critics(space, config, config.num_critics)
 

@@ -39,6 +39,9 @@ class OffPolicy:
     """Widths of the hidden layers of each network."""
     activation: str = static("relu")
     """elu, gelu, relu, silu or tanh."""
+    dtype: str = static("float32")
+    """What networks compute in: float32, bfloat16 or float16. Parameters, statistics, outputs and
+    losses are float32 all the same."""
     normalize_obs: bool = static(False)
     """Shift and scale observations by the mean and variance of what was stored."""
     learning_rate: float = 1e-3

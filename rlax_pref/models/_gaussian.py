@@ -62,9 +62,9 @@ def gaussian_nll(mean: Array, log_variance: Array, outcome: Array) -> Array:
     return (jnp.square(mean - outcome) * jnp.exp(-log_variance) + log_variance).sum(-1)
 
 
-def _network(hidden: Sequence[int], num_outputs: int, num: int) -> networks.Network:
+def _network(hidden: Sequence[int], num_outputs: int, num: int, dtype: str) -> networks.Network:
     """`apply(params, x [M, ..., D])` is a mean and a log variance, `[M, ..., num_outputs]`."""
-    tower = networks.mlp(hidden, 2 * num_outputs, activation="silu")
+    tower = networks.mlp(hidden, 2 * num_outputs, activation="silu", dtype=dtype)
 
     def init(key: Key, x: Array) -> PyTree:
         many = jax.vmap(tower.init, in_axes=(0, None))(jax.random.split(key, num), x)
@@ -89,6 +89,7 @@ def fit_ensemble(
     batch_size: int = 256,
     learning_rate: Numeric = 1e-3,
     held_out: float = 0.1,
+    dtype: str = "float32",
 ) -> Ensemble:
     """Several models learned from transitions, of PETS (Chua et al., 2018, arXiv:1805.12114).
 
@@ -107,6 +108,7 @@ def fit_ensemble(
       batch_size: rows of a minibatch, of each model.
       learning_rate: of Adam.
       held_out: share of the rows that nobody learns from.
+      dtype: what networks compute in; see `networks.mlp`.
 
     Raises:
       ValueError: there are fewer models than elites, or too few rows to spare any.
@@ -124,7 +126,7 @@ def fit_ensemble(
     inputs, outputs = _moments(x, valid), _moments(y, valid)
     x, y = statistics.normalize(inputs, x), statistics.normalize(outputs, y)
 
-    network = _network(hidden, y.shape[-1], num_models)
+    network = _network(hidden, y.shape[-1], num_models, dtype)
     key_order, key_bag, key_init, key_learn = jax.random.split(key, 4)
     order = jax.random.permutation(key_order, num_rows)
     held, kept = order[:num_held], order[num_held:]
@@ -159,6 +161,8 @@ def from_ensemble(
     ensemble: Ensemble,
     hidden: Sequence[int],
     terminates: Callable[[Array, Array, Array], Array] | None = None,
+    *,
+    dtype: str = "float32",
 ) -> Model:
     """The model that learned ones are together, of PETS (Chua et al., 2018, arXiv:1805.12114).
 
@@ -168,12 +172,13 @@ def from_ensemble(
       ensemble: from `fit_ensemble`.
       hidden: widths of their hidden layers.
       terminates: `(obs [D], action, obs [D] after it) -> [] bool`; by default nothing ends.
+      dtype: what networks compute in; see `networks.mlp`.
 
     Returns:
       `model(obs [D], action [A], key) -> (obs [D], reward [], terminated [])`.
     """
     num = ensemble.error.shape[0]
-    network = _network(hidden, ensemble.outputs.mean.shape[-1], num)
+    network = _network(hidden, ensemble.outputs.mean.shape[-1], num, dtype)
 
     def model(obs: Array, action: Array, key: Key) -> tuple[Array, Array, Array]:
         key_which, key_noise = jax.random.split(key)

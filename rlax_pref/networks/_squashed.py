@@ -16,6 +16,7 @@ def squashed_policy(
     *,
     activation: str = "relu",
     log_std_range: tuple[float, float] = (-5.0, 2.0),
+    dtype: str = "float32",
 ) -> Network:
     """A Gaussian policy squashed into [-1, 1] by tanh (Haarnoja et al., 2018, arXiv:1801.01290).
 
@@ -24,11 +25,12 @@ def squashed_policy(
       hidden: widths of the hidden layers.
       activation: one of `ACTIVATIONS`.
       log_std_range: bounds that the log standard deviations come near to, but never reach.
+      dtype: of computation; see `mlp`.
 
     Returns:
       `apply(params, obs [..., D])` is a `Squashed` law over `[..., A]`.
     """
-    tower = mlp(hidden, 2 * num_actions, activation=activation, last_scale=0.01)
+    tower = mlp(hidden, 2 * num_actions, activation=activation, last_scale=0.01, dtype=dtype)
     low, high = log_std_range
 
     def apply(params: PyTree, obs: Array) -> Squashed:

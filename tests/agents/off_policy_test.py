@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from rlax_pref import agents, envs
-from rlax_pref.agents import dqn, learning, off_policy, runner
+from rlax_pref.agents import configs, dqn, learning, off_policy, runner
 from rlax_pref.agents.configs.off_policy import OFF_POLICY, Critic, Replay
 from rlax_pref.types import Box, Discrete, TimeStep, Transition
 
@@ -125,6 +125,28 @@ def test_every_agent_fits_together(name):
 def test_settings_that_do_not_fit(name, space, settings, message):
     with pytest.raises(ValueError, match=message):
         make(name, Bandit(space), **settings)
+
+
+@pytest.mark.parametrize("name", ("dqn", "sac", "td3", "iql", "ravl"))
+def test_only_networks_are_of_lower_precision(name):
+    """In bfloat16 every product of a layer is, of models too; what is kept stays float32."""
+    agent = make(name, Bandit(DISCRETE if name == "dqn" else CONTINUOUS), dtype="bfloat16")
+    step = jax.make_jaxpr(lambda key: agent.step(agent.init(key)), return_shape=True)
+    program, (state, metrics) = step(jax.random.key(0))
+    kinds = {x.dtype for x in jax.tree.leaves((state.learner, metrics))}
+    assert kinds <= {np.dtype("float32"), np.dtype("int32")}
+    products = [line for line in str(program).splitlines() if "= dot_general" in line]
+    assert products and all(":bf16[" in line.split("=")[0] for line in products)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, cls in configs.AGENTS.items() if issubclass(cls, configs.OffPolicy)]
+)
+def test_no_agent_takes_an_unknown_precision(name):
+    """All read the setting."""
+    continuous = issubclass(configs.AGENTS[name], configs.SAC | configs.TD3)
+    with pytest.raises(ValueError, match="dtype='int8' must be one of float32"):
+        agents.make(name, envs.four_rooms(continuous=continuous), {"dtype": "int8"})
 
 
 # What is stored -----------------------------------------------------------------------------
