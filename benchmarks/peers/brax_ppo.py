@@ -78,7 +78,7 @@ def main(asked: dict[str, Any]) -> None:
         except Exception as error:
             done.put((error, None))
 
-    def stretch() -> tuple[Any, Any]:
+    def stretch(turn: int = 0) -> tuple[Any, Any]:
         go.put(None)
         return heard()
 
@@ -98,8 +98,8 @@ def main(asked: dict[str, Any]) -> None:
         stretch()
         return stretch, judge, 2 * (time.perf_counter() - start)
 
-    def judge(result: tuple[Any, Any]) -> float:
-        make_policy, params = result
+    def judge(results: list[tuple[Any, Any]]) -> list[float]:
+        make_policy, params = results[-1]  # of one training
         evaluator = acting.Evaluator(
             envs.training.wrap(env, 1000),
             partial(make_policy, deterministic=True),
@@ -108,7 +108,7 @@ def main(asked: dict[str, Any]) -> None:
             action_repeat=1,
             key=jax.random.PRNGKey(0),  # whose shape it reads
         )
-        return float(evaluator.run_evaluation(params, {})["eval/episode_reward"])
+        return [float(evaluator.run_evaluation(params, {})["eval/episode_reward"])]
 
     turns.take(make)
 

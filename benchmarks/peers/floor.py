@@ -16,6 +16,7 @@ import ours
 import turns
 
 from rlax_pref import agents, networks, policies, values
+from rlax_pref._threefry import quick
 from rlax_pref.agents import acting, learning, on_policy
 from rlax_pref.envs import AutoReset
 from rlax_pref.types import Array, Key, PyTree
@@ -136,7 +137,7 @@ def main(asked: dict[str, Any]) -> None:
     num_steps, num_envs = config.num_steps, config.num_envs
 
     def run(key: Key) -> PyTree:
-        key_env, key_params, key = jax.random.split(key, 3)
+        key_env, key_params, key = jax.random.split(quick(key), 3)
         states, obs = jax.vmap(env.reset)(jax.random.split(key_env, num_envs))
         action = jnp.zeros((1, *getattr(space, "shape", ())))
         params = parts.init(key_params, obs[:1], action)

@@ -1,8 +1,8 @@
 """How a measured program and its judge talk: one JSON object a line.
 
-A program says what it took to make it ready, then trains once for every line it is sent, and in
-the end says how good what it trained became. It is told what to train by its only argument, a JSON
-object:
+A program says what it took to make it ready, then trains once for every line it is sent, each time
+from another seed, and in the end says how good what it trained became. It is told what to train by
+its only argument, a JSON object:
 
     agent     ppo, dqn or sac
     env       what to act in, by the name its library has for it
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-Program = tuple[Callable[[], Any], Callable[[Any], float | None]]
+Program = tuple[Callable[[int], Any], Callable[[list[Any]], list[float] | None]]
 
 
 def asked() -> dict[str, Any]:
@@ -32,20 +32,21 @@ def take(make: Callable[[], tuple[Any, ...]]) -> None:
     """Makes a program, and runs it whenever told to.
 
     Args:
-      make: returns two functions: one trains and waits for the result, the other says what return
-        the result earns. May return besides for how many seconds it trained already.
+      make: returns two functions: one trains in the turn of this number and waits for the result,
+        the other says what returns the results of all turns earn, or None. May return besides for
+        how many seconds it trained already.
     """
     start = time.perf_counter()
     train, judge, *trained = make()
     say({"compile_seconds": time.perf_counter() - start - sum(trained)})
-    result = None
-    for _ in sys.stdin:
+    results = []
+    for turn, _ in enumerate(sys.stdin):
         start = time.perf_counter()
-        result = train()
+        results.append(train(turn))
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         say({"seconds": seconds, "peak_megabytes": peak})
-    say({"return": judge(result)})
+    say({"returns": judge(results)})
 
 
 def compiled(
@@ -65,17 +66,23 @@ def compiled(
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-    key, batch = jax.random.key(0), lambda f: f  # one seed alone may skip branches
-    if num_seeds > 1:
-        mesh = Mesh(jax.devices()[:num_devices], ("seed",))
-        where = NamedSharding(mesh, PartitionSpec("seed"))
-        key, batch = jax.device_put(jax.random.split(key, num_seeds), where), jax.vmap
-    program = jax.jit(batch(run)).lower(key).compile()
+    mesh = Mesh(jax.devices()[:num_devices], ("seed",))
+    where = NamedSharding(mesh, PartitionSpec("seed"))
+    batch = jax.vmap if num_seeds > 1 else lambda f: f  # one seed alone may skip branches
 
-    def earned(result: Any) -> float | None:
-        return None if judge is None else float(jax.jit(batch(judge))(result, key).mean())
+    def key(turn: int) -> Any:
+        key = jax.random.key(turn)
+        return jax.device_put(jax.random.split(key, num_seeds), where) if num_seeds > 1 else key
 
-    return lambda: jax.block_until_ready(program(key)), earned
+    program = jax.jit(batch(run)).lower(key(0)).compile()
+
+    def earned(results: list[Any]) -> list[float] | None:
+        if judge is None:
+            return None
+        judged = jax.jit(batch(judge))
+        return [float(judged(x, key(turn)).mean()) for turn, x in enumerate(results)]
+
+    return lambda turn: jax.block_until_ready(program(key(turn))), earned
 
 
 def say(line: dict[str, Any]) -> None:

@@ -103,10 +103,10 @@ class Peer:
         self.seconds.append(line["seconds"])
         self.peak_megabytes = line["peak_megabytes"]
 
-    def end(self) -> float | None:
-        """How good it became, if it can say."""
+    def end(self) -> list[float] | None:
+        """How good it became in every turn, if it can say."""
         cast(IO[str], self.process.stdin).close()
-        found = self.hear()["return"]
+        found = self.hear()["returns"]
         self.process.wait()
         return found
 

@@ -30,6 +30,14 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} s"
 
 
+def _earned(line: Line) -> str:
+    """The mean return, and its standard error where it is of several seeds."""
+    if line["return"] is None:
+        return ""
+    error = line.get("return_standard_error")
+    return f"{line['return']:,.1f}" + ("" if error is None else f" ± {error:,.1f}")
+
+
 def _groups(lines: Iterable[Line]) -> dict[str, dict[str, Line]]:
     """The lines by row and program."""
     groups: dict[str, dict[str, Line]] = {}
@@ -54,7 +62,6 @@ def full(lines: Iterable[Line]) -> str:
     rows = []
     for name, group in _groups(lines).items():
         for i, (who, line) in enumerate(group.items()):
-            earned = line["return"]
             rows.append(
                 (
                     "" if i else name,
@@ -65,7 +72,7 @@ def full(lines: Iterable[Line]) -> str:
                     _seconds(line.get("first_update_seconds")),
                     _seconds(line.get("first_update_seconds_cached")),
                     f"{line['peak_megabytes']:,} MB",
-                    "" if earned is None else f"{earned:,.1f}",
+                    _earned(line),
                 )
             )
     return _markdown(head, rows)

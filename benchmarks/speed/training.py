@@ -8,8 +8,9 @@ Every program runs in a process of its own, with the same network and settings, 
 round by round, so that whatever else the machine does hits them alike. Reported are medians:
 environment steps a second (of all seeds together), the ratio to each peer and to the floor pair by
 pair, seconds to compile with no cache, seconds from a cold process to the end of the first update
-with an empty cache and with what that left in it, peak memory, and what the policy earns in the
-end: a fast learner that does not learn does not count.
+with an empty cache and with what that left in it, peak memory, and what the policies earn that each
+turn begins anew and leads to: a fast learner that does not learn does not count. (brax goes on with
+one training, whose end counts.)
 """
 
 import argparse
@@ -41,7 +42,6 @@ class Row(NamedTuple):
     settings: Mapping[str, Any]
     peers: tuple[str, ...] = ("rejax", "PureJaxRL", "Stoix")
     num_seeds: int = 1
-    starts: bool = False  # whether the first update is measured, too
 
 
 PPO = {
@@ -80,15 +80,15 @@ def _cartpole(num_envs: int, env_steps: int, rate: float = 2.5e-4, **more: Any) 
 
 
 ROWS = {
-    "PPO, CartPole, 4 environments": _cartpole(4, 500_000, starts=True),
+    "PPO, CartPole, 4 environments": _cartpole(4, 500_000),
     "PPO, CartPole, 64 environments": _cartpole(64, 1_000_000),
     "PPO, CartPole, 1024 environments": _cartpole(1024, 2_000_000, 2.5e-3),
     "PPO, CartPole, 16 seeds of 4": _cartpole(4, 100_000, num_seeds=16),
     "DQN, CartPole, 8 environments": Row(
-        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, ("rejax", "PureJaxRL"), starts=True
+        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, ("rejax", "PureJaxRL")
     ),
     "SAC, Pendulum, 1 environment": Row(
-        "sac", "pendulum", "Pendulum-v1", 10_000, SAC, ("rejax", "Stoix"), starts=True
+        "sac", "pendulum", "Pendulum-v1", 10_000, SAC, ("rejax", "Stoix")
     ),
     "PPO, MinAtar Breakout, 64 environments": Row(
         "ppo",
@@ -96,7 +96,6 @@ ROWS = {
         "Breakout-MinAtar",
         500_000,
         PPO | {"num_envs": 64, "num_minibatches": 8, "activation": "relu", "learning_rate": 2e-3},
-        starts=True,
     ),
     "PPO, brax ant, 128 environments": Row(
         "ppo",
@@ -133,7 +132,7 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
         if start is None:
             continue
         try:
-            if row.starts and who != "floor":
+            if who != "floor":
                 starts[who] = _starts(command(who, own | first, places))
             peers[who] = Peer(start)
         except RuntimeError as error:
@@ -165,7 +164,8 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
                 "first_update_seconds": cold,
                 "first_update_seconds_cached": cached,
                 "peak_megabytes": round(peer.peak_megabytes),
-                "return": None if earned is None else round(earned, 1),
+                "return": None if earned is None else round(float(np.mean(earned)), 1),
+                "return_standard_error": _error(earned),
                 "rounds": rounds,
                 "cores": os.cpu_count(),
                 "cores_busy_with_others": busy,
@@ -176,6 +176,13 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
             }
         )
     return lines
+
+
+def _error(returns: list[float] | None) -> float | None:
+    """Of the mean of several."""
+    if returns is None or len(returns) < 2:
+        return None
+    return round(float(record.standard_error(np.array(returns))), 1)
 
 
 def _starts(command: list[str] | None) -> tuple[float, float]:

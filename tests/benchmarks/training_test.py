@@ -17,12 +17,10 @@ import turns
 
 def make():
     time.sleep(0.05)
-    rounds = []
-    def train():
+    def train(turn):
         time.sleep(0.01 * float(sys.argv[2]))
-        rounds.append(0)
-        return len(rounds)
-    return train, lambda last: 10.0 * last, *map(float, sys.argv[3:])
+        return turn
+    return train, lambda results: [10.0 * x for x in results], *map(float, sys.argv[3:])
 
 print("something that a library says")
 turns.take(make)
@@ -40,7 +38,7 @@ def test_a_peer_takes_turns():
         peer.turn()
     assert len(peer.seconds) == 3 and min(peer.seconds) >= 0.01
     assert peer.peak_megabytes > 1
-    assert peer.end() == 30.0
+    assert peer.end() == [0.0, 10.0, 20.0]
     assert peer.process.returncode == 0
 
 
@@ -120,7 +118,8 @@ def test_programs_are_compared(lines, tmp_path, capsys):
     faster = {line["program"]: line["rlax_pref_is_faster_by"] for line in lines}
     assert faster["rlax_pref"] == 1.0
     assert faster["floor"] < 0.95 and faster["rejax"] > 1.2
-    assert lines[0]["env_steps"] == 499_712 and lines[0]["return"] == 30.0
+    assert lines[0]["env_steps"] == 499_712 and lines[0]["return"] == 10.0
+    assert lines[0]["return_standard_error"] == 5.8  # 10 / sqrt(3)
     assert lines[0]["first_update_seconds"] > 0.05 and lines[1]["first_update_seconds"] is None
     assert (tmp_path / "lines.jsonl").read_text() == "".join(json.dumps(x) + "\n" for x in lines)
     training.draw(tmp_path / "picture.png", lines)
@@ -160,6 +159,8 @@ def test_the_full_table_has_every_program():
     assert first == "| a task | rlax_pref | 1,000 | 1.00 | 1.5 s | 4.0 s |  | 1,024 MB | 500.0 |"
     assert second == "|  | floor | 1,250 | 1.25 | 1.5 s |  |  | 1,024 MB |  |"
     assert last.count("|") == head.count("|") and "1,234.5" in last
+    several = table.full([LINES[0] | {"return_standard_error": 2.0}])
+    assert several.endswith("| 500.0 ± 2.0 |\n")
 
 
 def test_pages_are_written_and_checked(tmp_path, monkeypatch, capsys):
@@ -192,7 +193,7 @@ def test_pages_of_this_project_are_what_the_results_say(monkeypatch):
 def test_it_writes_a_line_for_every_program(agent, tmp_path, monkeypatch):
     monkeypatch.setattr(record.compilation, "enable_cache", lambda: None)
     name = next(name for name, row in training.ROWS.items() if row.agent == agent)
-    row = training.ROWS[name]._replace(env_steps=2560, num_seeds=2, starts=False)
+    row = training.ROWS[name]._replace(env_steps=2560, num_seeds=2)
     monkeypatch.setitem(training.ROWS, name, row)
     out = tmp_path / "lines.jsonl"
     training.main(["--rows", name, "--rounds", "2", "--out", str(out)])
