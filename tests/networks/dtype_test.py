@@ -1,4 +1,4 @@
-"""Networks of critics, bounded policies and trajectories in half precision."""
+"""Perceptrons, critics, bounded policies and trajectories in half precision."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rlax_pref import networks
+from rlax_pref.types import Discrete
 
 KEY = jax.random.key(0)
 OBS, TAU = jax.random.normal(KEY, (5, 3)), jnp.linspace(0.1, 0.9, 4)
@@ -48,3 +49,20 @@ def test_parameters_and_outputs_are_as_ever(name):
 def test_an_unknown_type_is_refused(name):
     with pytest.raises(ValueError, match="dtype='int8' must be one of float32"):
         NETWORKS[name][0](dtype="int8")
+
+
+def test_a_perceptron_in_half_precision():
+    full, half = (
+        networks.value((16,), layer_norm=True),
+        networks.value((16,), layer_norm=True, dtype="bfloat16"),
+    )
+    params = full.init(KEY, OBS)
+    found, expected = half.apply(params, OBS), full.apply(params, OBS)
+    assert found.dtype == jnp.float32
+    assert 0 < np.abs(found - expected).max() < 0.05
+    law, v = networks.actor_critic(Discrete(3), (8,), dtype="bfloat16").apply(
+        networks.actor_critic(Discrete(3), (8,)).init(KEY, OBS), OBS
+    )
+    assert law.logits.dtype == v.dtype == jnp.float32
+    with pytest.raises(ValueError, match="mlp: dtype='int8' must be one of float32"):
+        networks.mlp((8,), 1, dtype="int8")
