@@ -54,14 +54,10 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
     """Critics of behaviour, and a policy that is better by their lights."""
     actor = learning.encoded(
         config,
-        networks.policy(
-            space, config.hidden, activation=config.activation, dtype=config.dtype, bounded=True
-        ),
+        networks.policy(space, config.hidden, bounded=True, **learning.kind(config)),
     )
     value = networks.ensemble(
-        learning.encoded(
-            config, networks.value(config.hidden, activation=config.activation, dtype=config.dtype)
-        ),
+        learning.encoded(config, networks.value(config.hidden, **learning.kind(config))),
         config.num_critics,
     )
     critic = learning.critics(space, config, config.num_critics)

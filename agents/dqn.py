@@ -94,24 +94,19 @@ def network(config: Config, num_actions: int, num: int) -> networks.Network:
     if config.critic == "implicit_quantiles":
         if config.dueling:
             raise ValueError("critic='implicit_quantiles' has no dueling heads: dueling=False")
-        return networks.implicit_quantiles(
-            config.hidden, num_actions, activation=config.activation, dtype=config.dtype
-        )
+        return networks.implicit_quantiles(config.hidden, num_actions, **learning.kind(config))
     if config.dueling:
         heads = networks.dueling(
             config.hidden,
             num_actions,
             num_atoms=num,
             stream=config.hidden[-1],
-            activation=config.activation,
-            dtype=config.dtype,
+            **learning.kind(config),
         )
         return networks.Network(
             lambda key, x: heads.init(key, x[0]), lambda params, x: heads.apply(params, x[0])
         )
-    plain = networks.mlp(
-        config.hidden, num_actions * num, activation=config.activation, dtype=config.dtype
-    )
+    plain = networks.mlp(config.hidden, num_actions * num, **learning.kind(config))
 
     def apply(params: PyTree, x: tuple[Array, Array]) -> Array:
         output = plain.apply(params, x[0])

@@ -64,7 +64,7 @@ def unit(x: Array) -> Array:
 def make_networks(action_space: Discrete | Box, config: Config) -> Networks:
     """The networks of the agent."""
     join = lambda *x: jnp.concatenate(x, axis=-1)
-    kind: Any = {"activation": config.activation, "dtype": config.dtype}
+    kind = learning.kind(config)
     encoder = networks.mlp(config.hidden, config.num_features, layer_norm=True, **kind)
     heads = networks.ensemble(networks.value(config.hidden, layer_norm=True, **kind), 2)
     tower = networks.mlp(config.hidden, config.num_features, **kind)

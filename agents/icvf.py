@@ -154,9 +154,5 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
 
 def _tower(config: Config) -> networks.Network:
     return networks.mlp(
-        config.hidden,
-        config.num_features,
-        activation=config.activation,
-        dtype=config.dtype,
-        layer_norm=True,
+        config.hidden, config.num_features, layer_norm=True, **learning.kind(config)
     )

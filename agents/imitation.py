@@ -77,9 +77,7 @@ def method(space: Discrete | Box, config: Config) -> off_policy.Method:
     """Imitation as the config's judge sees fit."""
     actor = learning.encoded(
         config,
-        networks.policy(
-            space, config.hidden, activation=config.activation, dtype=config.dtype, bounded=True
-        ),
+        networks.policy(space, config.hidden, bounded=True, **learning.kind(config)),
     )
     if type(config) not in _JUDGES:
         names = ", ".join(cls.__name__ for cls in _JUDGES)
@@ -257,12 +255,7 @@ _JUDGES: dict[type, Callable[..., Judge]] = {
 def _state_value(config: Judged) -> networks.Network:
     return learning.encoded(
         config,
-        networks.value(
-            config.hidden,
-            activation=config.activation,
-            dtype=config.dtype,
-            layer_norm=config.layer_norm,
-        ),
+        networks.value(config.hidden, layer_norm=config.layer_norm, **learning.kind(config)),
     )
 
 

@@ -89,6 +89,11 @@ def average(x: Array, data: Transition, weight: Numeric) -> Array:
     return jnp.sum(x * weight * data.valid_t) / jnp.maximum(data.valid_t.sum(), 1.0)
 
 
+def kind(config: Config) -> Any:
+    """Which networks the config asks for, whatever they are of: keywords of those in `networks`."""
+    return {"activation": config.activation, "dtype": config.dtype}
+
+
 def encoded(config: Config, network: networks.Network) -> networks.Network:
     """The network, behind the encoder that the config asks for, if any.
 
@@ -115,13 +120,9 @@ def encoded(config: Config, network: networks.Network) -> networks.Network:
 def critics(action_space: Discrete | Box, config: Config, num: int, **more: Any) -> Any:
     """Several critics: `apply(params, (obs [..., D], action))` is `[num, ...]`."""
     if isinstance(action_space, Box):
-        each = networks.action_value(
-            config.hidden, activation=config.activation, dtype=config.dtype, **more
-        )
+        each = networks.action_value(config.hidden, **kind(config), **more)
         return networks.ensemble(encoded(config, each), num)
-    each = networks.mlp(
-        config.hidden, action_space.num, activation=config.activation, dtype=config.dtype, **more
-    )
+    each = networks.mlp(config.hidden, action_space.num, **kind(config), **more)
     many = networks.ensemble(encoded(config, each), num)
 
     def apply(params: PyTree, x: tuple[Array, Array]) -> Array:

@@ -87,9 +87,8 @@ def compile_chunk(
     first n are filled.
     """
     where = shardings(mesh)
-    step = jax.jit(
-        _quick_step(agent)
-    )  # its trace serves both to learn the metrics' shapes and to run
+    # Its trace serves both to learn the metrics' shapes and to run.
+    step = jax.jit(_quick_step(agent))
 
     def chunk(state: TrainState, n: Array) -> tuple[TrainState, Metrics]:
         state = quick(state)

@@ -60,9 +60,7 @@ class Encoder(NamedTuple):
 
 def encoder(config: Config) -> Encoder:
     """The encoder that a config asks for."""
-    tower = lambda num: networks.mlp(
-        config.hidden, num, activation=config.activation, dtype=config.dtype, layer_norm=True
-    )
+    tower = lambda num: networks.mlp(config.hidden, num, layer_norm=True, **learning.kind(config))
     nets = {
         "state": tower(config.state_width),
         "action": networks.mlp((), config.action_width, dtype=config.dtype),
@@ -124,7 +122,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     features = encoder(config)
     deep = (*config.hidden, config.hidden[-1])
     critic = networks.ensemble(
-        networks.mlp(deep, 1, activation=config.activation, dtype=config.dtype, layer_norm=True),
+        networks.mlp(deep, 1, layer_norm=True, **learning.kind(config)),
         config.num_critics,
     )
     actor = networks.mlp(

@@ -49,9 +49,7 @@ def method(
     """Soft actor-critic, whose critics may be told more than their errors, at a price."""
     actor = learning.encoded(
         config,
-        networks.squashed_policy(
-            space.shape[0], config.hidden, activation=config.activation, dtype=config.dtype
-        ),
+        networks.squashed_policy(space.shape[0], config.hidden, **learning.kind(config)),
     )
     critic = learning.critics(space, config, config.num_critics)
 

@@ -37,13 +37,7 @@ def make(env: Env, config: Config = DEFAULT, data: Transition | None = None) -> 
     space = learning.continuous("TD3", env)
     tower = learning.encoded(
         config,
-        networks.mlp(
-            config.hidden,
-            space.shape[0],
-            activation=config.activation,
-            dtype=config.dtype,
-            last_scale=0.01,
-        ),
+        networks.mlp(config.hidden, space.shape[0], last_scale=0.01, **learning.kind(config)),
     )
     critic = learning.critics(space, config, config.num_critics)
 

@@ -1,8 +1,8 @@
 """JAX's cipher, threefry2x32, bit for bit, in a form that CPUs compile and run sooner.
 
 Random numbers are the dearest thing to compile. On CPUs JAX writes the cipher as a loop over seven
-arrays, about ten kernels a draw (jax 0.10 and 0.11); here it is a loop over one array, in one
-kernel. What is drawn is the same, so this never matters but for time.
+arrays, about ten kernels a draw (jax 0.10 and 0.11); here it is a loop over two. What is drawn is
+the same, so this never matters but for time.
 """
 
 import math

@@ -1,5 +1,8 @@
 """Quick keys draw what JAX's own keys draw, bit for bit, and leave no trace in a state."""
 
+from collections import Counter
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from rlax_pref._threefry import _encrypt, plain, quick
 from rlax_pref.agents import loop
+from rlax_pref.types import Key
 from tests.agents import toy
 
 DRAWS = {
@@ -44,6 +48,25 @@ def test_the_cipher_has_the_numbers_published_with_it() -> None:
 def test_draws_are_the_same(name: str, seed: int) -> None:
     own, ours = COMPILED[name](jax.random.key(np.uint32(seed)))
     np.testing.assert_array_equal(own, ours)
+
+
+def test_numbers_of_64_bits_are_the_same() -> None:
+    with jax.enable_x64(True):
+        key = jax.random.key(5)
+        own = jax.random.bits(key, (6,), jnp.uint64)
+        np.testing.assert_array_equal(own, jax.random.bits(quick(key), (6,), jnp.uint64))
+
+
+def test_more_numbers_than_can_be_counted_are_left_to_jax() -> None:
+    """Programs say so, which are too large to be run."""
+
+    def lines(key: Callable[[Key], Key], rows: int) -> Counter[str]:
+        draw = jax.jit(lambda x: jax.random.bits(key(x), (rows, 2**16)))
+        text = draw.lower(jax.random.key(0)).as_text()
+        return Counter(line.split("stablehlo.")[-1].split()[0] for line in text.split("\n") if line)
+
+    assert lines(quick, 2**17) == lines(lambda key: key, 2**17)
+    assert lines(quick, 2**16) != lines(lambda key: key, 2**16)
 
 
 def test_draws_are_the_same_outside_of_programs() -> None:

@@ -24,7 +24,7 @@ def matmul(x: Array, w: Array) -> Array:
 @matmul.defjvp
 def _derivative(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> Any:
     (x, w), (dx, dw) = primals, tangents
-    keep = jax.lax.optimization_barrier  # as it is written, that is turned
+    keep = jax.lax.optimization_barrier  # what is turned here shall not be turned back
     if x.ndim == 2:
         by_w = keep(jax.lax.dot_general(keep(dw.T), x, (((1,), (1,)), ((), ())))).T
     else:
