@@ -138,7 +138,9 @@ def make(env: Env, config: Config = D3PO(), first: PyTree | None = None) -> Agen
     action_space: Any = env.action_space
     (width,) = action_space.shape
     schedule = denoising.schedule(config.num_steps, config.least_std)
-    network = networks.mlp(config.hidden, width, activation=config.activation, last_scale=0.01)
+    network = networks.mlp(
+        config.hidden, width, activation=config.activation, last_scale=0.01, dtype=config.dtype
+    )
 
     # Making actions -------------------------------------------------------------------------
 

@@ -95,8 +95,9 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
         config = dataclasses.replace(config, num_envs=num)
     _check(config, data)
     action_space, env = env.action_space, AutoReset(env)
-    law = networks.policy(action_space, config.hidden, activation=config.activation)
-    v = networks.value(config.hidden, activation=config.activation)
+    kind: Any = {"activation": config.activation, "dtype": config.dtype}
+    law = networks.policy(action_space, config.hidden, **kind)
+    v = networks.value(config.hidden, **kind)
     q = _side_by_side(v, config.num_critics)  # of observation and action side by side
     optimizer = optax.scale_by_adam()
     num_batches = config.num_envs // config.batch_size
@@ -325,8 +326,7 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
                 anchor = optax.tree.where(changed, learner.params["policy"], learner.reference)
                 learner = learner._replace(reference=anchor)
         imitating = step < config.imitation_steps
-        gradient = jax.grad(loss, has_aux=True)
-        grads, metrics = gradient(learner.params, learner, pairs, imitating)
+        grads, metrics = jax.grad(loss, has_aux=True)(learner.params, learner, pairs, imitating)
         direction, state = optimizer.update(grads, learner.optimizer)
         params = responding.descend(learner.params, direction, config.learning_rate)
         learner = learner._replace(params=params, optimizer=state)

@@ -25,6 +25,9 @@ class Denoising:
     """Widths of the hidden layers."""
     activation: str = static("silu")
     """elu, gelu, relu, silu or tanh."""
+    dtype: str = static("float32")
+    """What networks compute in: float32, bfloat16 or float16. Parameters, statistics, outputs and
+    losses are float32 all the same."""
     warm_up: int = static(2000)
     """Steps of learning to denoise what the environment demonstrates, before anything else."""
     warm_up_batch: int = static(256)

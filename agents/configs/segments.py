@@ -45,6 +45,9 @@ class PreferenceSegments:
     """Widths of the hidden layers of every network."""
     activation: str = static("tanh")
     """elu, gelu, relu, silu or tanh."""
+    dtype: str = static("float32")
+    """What networks compute in: float32, bfloat16 or float16. Parameters, statistics, outputs and
+    losses are float32 all the same."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
     deviation: float = 0.5

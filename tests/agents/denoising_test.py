@@ -66,6 +66,18 @@ def test_every_method_fits_together(name, settings):
     assert {"return", "kl", "loss", "rewards/margins", "grad_norm"} <= metrics.keys()
 
 
+@pytest.mark.parametrize("name", ("d3po", "dragon"))
+def test_only_networks_are_of_lower_precision(name):
+    """In bfloat16 every product of a layer is; what is kept and reported stays as it was."""
+    agent = make(name, Aim(), warm_up=2, dtype="bfloat16")
+    step = jax.make_jaxpr(lambda key: agent.step(agent.init(key)), return_shape=True)
+    program, (state, metrics) = step(KEY)
+    kinds = {x.dtype for x in jax.tree.leaves((state.learner, metrics))}
+    assert kinds == {np.dtype("float32"), np.dtype("int32")}
+    products = [line for line in str(program).splitlines() if "= dot_general" in line]
+    assert products and all(":bf16[" in line.split("=")[0] for line in products)
+
+
 @partial(jax.jit, static_argnames=("name", "settings"))
 def learned(name, end, settings=()):
     agent = make(name, Aim(end), **dict(settings))
@@ -176,6 +188,7 @@ def test_policy_acts_in_the_environments_units():
         ("d3po", "gaussian_mixture", {"reference": "soup"}, "is of policies of tokens"),
         ("dragon", "gaussian_mixture", {"group_size": 3}, "group_size=3 must be even"),
         ("dragon", "pendulum", {}, "Pendulum scores no sets; choose 'sample'"),
+        ("d3po", "gaussian_mixture", {"dtype": "int8"}, "dtype='int8' must be one of float32"),
     ],
 )
 def test_messages(name, env, settings, message):

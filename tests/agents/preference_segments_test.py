@@ -81,6 +81,18 @@ def test_every_method_fits_together(name, env):
     assert {"return", "loss", "accuracy", "grad_norm"} <= metrics.keys()
 
 
+@pytest.mark.parametrize("name", PREFERENCE_SEGMENTS)
+def test_only_networks_are_of_lower_precision(name):
+    """In bfloat16 every product of a layer is; what is kept and reported stays as it was."""
+    agent = make(name, CONTINUOUS, collect_every=2, dtype="bfloat16")
+    step = jax.make_jaxpr(lambda key: agent.step(agent.init(key)), return_shape=True)
+    program, (state, metrics) = step(jax.random.key(0))
+    kinds = {x.dtype for x in jax.tree.leaves((state.learner, metrics))}
+    assert kinds == {np.dtype("float32"), np.dtype("int32")}
+    products = [line for line in str(program).splitlines() if "= dot_general" in line]
+    assert products and all(":bf16[" in line.split("=")[0] for line in products)
+
+
 @partial(jax.jit, static_argnames=("name", "env", "steps"))
 def learned(name, env, steps, data):
     """Actions in two states, and what the last step reports."""
@@ -215,6 +227,7 @@ def test_slow_critics_follow():
         ("cpl", {"batch_size": 12}, "num_envs=32 must be a multiple of batch_size=12"),
         ("ipl", {"num_rounds": 5}, "num_envs=32 must be a multiple of num_rounds=5"),
         ("cpl_kl", {"imitation_steps": 0}, "imitation_steps must be positive"),
+        ("ipl", {"dtype": "int8"}, "dtype='int8' must be one of float32"),
     ],
 )
 def test_says_what_does_not_fit(name, settings, message):
