@@ -4,7 +4,7 @@ import contextlib
 import importlib.metadata
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from rlax_pref.names import lookup
 from rlax_pref.types import Array, Box, Key, Numeric, TimeStep
 
+from ._lanes import in_lanes, shapes_of
 from ._match import match_types
 from .registry import ENVS
 
@@ -22,6 +23,13 @@ class State(NamedTuple):
 
     brax: Any
     time: Array  # [] int32, steps since the reset
+
+
+class _Programs(NamedTuple):
+    """What a robot does, traced once for each shape of what it is given, which is left as it is."""
+
+    reset: Callable[[Key], Any]
+    step: Callable[[Any, Array], Any]
 
 
 @jax.tree_util.register_pytree_node_class
@@ -51,25 +59,19 @@ class Brax:
     ) -> None:
         self.env = _make(env, backend=backend, **kwargs) if isinstance(env, str) else env
         _refuse_wrapped(self.env)
+        self._programs = _compile(self.env)
         self.time_limit = time_limit
         self.action_space = Box(-1.0, 1.0, (int(self.env.action_size),))
 
     def reset(self, key: Key) -> tuple[State, Array]:
         """Begins an episode: `key -> (state, obs)`."""
-        state = self.env.reset(key)
-        if not isinstance(state.obs, jax.Array):
-            raise ValueError(
-                f"{type(self.env).__name__}: the observation must be one array, not "
-                f"{type(state.obs).__name__}"
-            )
-        example = jax.eval_shape(self.env.step, state, jnp.zeros(self.action_space.shape))
-        state = match_types(state, example)
+        state = self._programs.reset(key)
         return State(state, jnp.int32(0)), state.obs
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, TimeStep]:
         """Moves on by one action. Nothing here is random: `key` is not used."""
-        before = jax.tree.map(lambda x: x, state.brax)  # brax writes into the dicts it is given
-        reached = match_types(self.env.step(before, jnp.clip(action, -1.0, 1.0)), state.brax)
+        reached = self._programs.step(state.brax, jnp.clip(action, -1.0, 1.0))
+        reached = match_types(reached, state.brax)
         time = state.time + 1
         terminated = reached.done > 0.5
         return State(reached, time), TimeStep(
@@ -80,17 +82,40 @@ class Brax:
             last_obs=reached.obs,
         )
 
-    def tree_flatten(self) -> tuple[tuple[Numeric], tuple[Any, Box]]:
+    def tree_flatten(self) -> tuple[tuple[Numeric], tuple[Any, _Programs, Box]]:
         """The time limit, then what stays the same."""
-        return (self.time_limit,), (self.env, self.action_space)
+        return (self.time_limit,), (self.env, self._programs, self.action_space)
 
     @classmethod
-    def tree_unflatten(cls, structure: tuple[Any, Box], leaves: tuple[Numeric]) -> "Brax":
+    def tree_unflatten(
+        cls, structure: tuple[Any, _Programs, Box], leaves: tuple[Numeric]
+    ) -> "Brax":
         """The inverse of `tree_flatten`."""
         self = object.__new__(cls)
-        self.env, self.action_space = structure
+        self.env, self._programs, self.action_space = structure
         (self.time_limit,) = leaves
         return self
+
+
+def _compile(env: Any) -> _Programs:
+    """Physics that go from body to body are computed in lanes.
+
+    The others solve equations of all joints at once, which take most of the time and gain nothing.
+    """
+    step = jax.jit(env.step)
+    by_body = getattr(env, "backend", "") in ("spring", "positional")
+
+    def reset(key: Key) -> Any:
+        state = env.reset(key)
+        if not isinstance(state.obs, jax.Array):
+            raise ValueError(
+                f"{type(env).__name__}: the observation must be one array, not "
+                f"{type(state.obs).__name__}"
+            )
+        action = jnp.zeros(env.action_size)
+        return match_types(state, jax.eval_shape(step, *shapes_of((state, action))))
+
+    return _Programs(jax.jit(reset), jax.jit(in_lanes(step)) if by_body else step)
 
 
 def _make(name: str, **kwargs: Any) -> Any:
