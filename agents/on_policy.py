@@ -136,6 +136,35 @@ def standardize(x: Array) -> Array:
     return (x - x.mean()) / (x.std() + 1e-8)
 
 
+def values_reached(value: Callable[[Array], Array], v_tm1: Array, trajectory: Trajectory) -> Array:
+    """Values of `obs_t`: those of the next row, which need not be computed again, but at a cut.
+
+    After the last row, and where a time limit ended an episode, nothing follows: each round asks
+    for the next such value of every environment, so that there are as many rounds as one of them
+    has cuts. Where an episode terminated the number is some other state's, and counts for nothing.
+
+    Args:
+      value: `[E, ...] -> [E]`.
+      v_tm1: `[T, E]` values of `obs_tm1`.
+      trajectory: `[T, E]`.
+
+    Returns:
+      `[T, E]`; it has no gradient.
+    """
+    row = jnp.arange(len(v_tm1))[:, None]
+    pick = jax.vmap(lambda column, t: column[t], in_axes=(1, 0))
+
+    def ask(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        asked, v_t = carry
+        t = jnp.argmax(asked, axis=0)
+        now = asked & (row == t)
+        return asked & ~now, jnp.where(now, value(pick(trajectory.obs_t, t)), v_t)
+
+    cuts = trajectory.truncated_t | (row == len(v_tm1) - 1)
+    start = jax.lax.stop_gradient((cuts, jnp.roll(v_tm1, -1, axis=0)))
+    return jax.lax.while_loop(lambda carry: carry[0].any(), ask, start)[1]
+
+
 def make(env: Env, config: Config, network: networks.Network, learning: Learning) -> Agent:
     """Makes the agent that collects, estimates advantages, and learns in the given way.
 
@@ -204,7 +233,9 @@ def make(env: Env, config: Config, network: networks.Network, learning: Learning
         if config.normalize_reward:
             r_t = statistics.scale(learner.reward, r_t)
         _, v_tm1 = network.apply(learner.params, obs_tm1)
-        _, v_t = network.apply(learner.params, see(learner, trajectory.obs_t))
+        v_t = values_reached(
+            lambda obs: network.apply(learner.params, see(learner, obs))[1], v_tm1, trajectory
+        )
         advantage = advantages.gae(
             r_t,
             config.discount * (1.0 - trajectory.terminated_t),

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlax_pref import agents, envs, networks
-from rlax_pref.agents import runner
+from rlax_pref.agents import on_policy, runner
 
+EMPTY = on_policy.Trajectory(**dict.fromkeys(on_policy.Trajectory._fields))
 SMALL = {"num_envs": 4, "num_steps": 16, "num_epochs": 2, "num_minibatches": 2, "hidden": (8,)}
 
 
@@ -88,3 +91,53 @@ def test_only_networks_are_of_lower_precision(name):
 def test_what_does_not_fit_is_said(name):
     with pytest.raises(ValueError, match="num_steps=30 must be a multiple of num_minibatches=4"):
         agents.make(name, envs.CartPole(), {"num_steps": 30})
+
+
+def value_of(obs):
+    return jnp.tanh(obs).sum(-1)
+
+
+def reached(trajectory):
+    return on_policy.values_reached(value_of, value_of(trajectory.obs_tm1), trajectory)
+
+
+REACHED, EACH_REACHED = jax.jit(reached), jax.jit(jax.vmap(reached))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**16), cut=st.sampled_from([0.0, 0.2, 1.0]))
+def test_values_reached_are_those_of_what_was_seen(seed, cut):
+    """Also where episodes are cut often, with another number of cuts in each environment."""
+    (num_steps, num_envs), key = (6, 3), jax.random.key(seed)
+    keys = jax.random.split(key, 4)
+    begun = jax.random.normal(keys[0], (num_steps, num_envs, 2))
+    obs_t = jax.random.normal(keys[1], begun.shape)
+    truncated = jax.random.bernoulli(keys[2], cut, begun.shape[:2])
+    terminated = jax.random.bernoulli(keys[3], 0.2, begun.shape[:2]) & ~truncated
+    next_obs = jnp.where((truncated | terminated)[..., None], begun, obs_t)
+    obs_tm1 = jnp.concatenate([begun[:1], next_obs[:-1]])
+    trajectory = EMPTY._replace(
+        obs_tm1=obs_tm1, obs_t=obs_t, truncated_t=truncated, terminated_t=terminated
+    )
+
+    v_t = REACHED(trajectory)
+    expected = jnp.where(terminated, 0.0, value_of(obs_t))
+    np.testing.assert_allclose(jnp.where(terminated, 0.0, v_t), expected, rtol=1e-6)
+    several = jax.tree.map(lambda x: jnp.stack([x, x[::-1]]), trajectory)
+    np.testing.assert_array_equal(EACH_REACHED(several)[0], v_t)
+
+
+def test_values_reached_are_asked_for_but_at_cuts():
+    """Four rows of each environment are read off the next row, whose observation is not seen."""
+    asked = []
+    truncated = jnp.zeros((5, 2), bool).at[jnp.array([1, 2]), 0].set(True)
+    trajectory = EMPTY._replace(obs_t=jnp.full((5, 2), jnp.nan), truncated_t=truncated)
+
+    def value(obs):
+        jax.debug.callback(asked.append, obs.shape)
+        return obs
+
+    v_t = on_policy.values_reached(value, jnp.arange(10.0).reshape(5, 2), trajectory)
+    jax.effects_barrier()
+    np.testing.assert_array_equal(v_t, [[2, 3], [np.nan, 5], [np.nan, 7], [8, 9], [np.nan, np.nan]])
+    assert [tuple(map(int, shape)) for shape in asked] == [(2,)] * 3
