@@ -3,15 +3,17 @@
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import distrax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from rlax_pref.networks._dense import Dense
 from rlax_pref.types import Array, Box, Discrete, Key, PyTree
+
+if TYPE_CHECKING:
+    import distrax  # takes a third of the time of all imports: only those who need it wait for it
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "elu": nn.elu,
@@ -150,6 +152,8 @@ def policy(
     Returns:
       A `Network` whose output has `sample(seed=)`, `log_prob`, `entropy` and `mode`.
     """
+    import distrax
+
     tower = partial(mlp, hidden, activation=activation, last_scale=0.01, dtype=dtype)
     if isinstance(action_space, Discrete):
         logits = tower(action_space.num)
@@ -164,7 +168,7 @@ def policy(
     def init(key: Key, obs: Array) -> PyTree:
         return {"mean": mean.init(key, obs), "log_std": jnp.zeros(num_actions)}
 
-    def apply(params: PyTree, obs: Array) -> distrax.Distribution:
+    def apply(params: PyTree, obs: Array) -> "distrax.Distribution":
         loc, log_std = mean.apply(params["mean"], obs), params["log_std"]
         if bounded:
             loc, log_std = jnp.tanh(loc), jnp.clip(log_std, -5.0, 2.0)
@@ -185,12 +189,14 @@ def sampling_noise(action_space: Discrete | Box, key: Key, shape: Sequence[int])
     return jax.random.normal(key, (*shape, *action_space.shape))
 
 
-def sample_with(law: distrax.Distribution, noise: Array) -> tuple[Array, Array]:
+def sample_with(law: "distrax.Distribution", noise: Array) -> tuple[Array, Array]:
     """Samples what a `policy` does, given `sampling_noise`.
 
     Returns:
       `[...]` or `[..., A]` actions, and their `[...]` log-probabilities.
     """
+    import distrax
+
     if isinstance(law, distrax.Categorical):
         action = jnp.argmax(law.logits + noise, axis=-1)
     else:

@@ -1,5 +1,9 @@
 """Networks: shapes, scales, and the laws they return."""
 
+import subprocess
+import sys
+import textwrap
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -190,3 +194,16 @@ def test_noise_in_weights():
         np.testing.assert_allclose(
             minor, noise["kernel"][:, 0, 1] * noise["kernel"][:, 1, 0], atol=1e-5
         )
+
+
+def test_only_policies_wait_for_distrax():
+    """Importing it takes a third of the time of all imports."""
+    code = """
+        import sys
+        from rlax_pref import agents, envs
+        agents.make("dqn", envs.make("cartpole"), {})
+        assert "distrax" not in sys.modules
+        agents.make("ppo", envs.make("cartpole"), {})
+        assert "distrax" in sys.modules
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
