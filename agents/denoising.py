@@ -16,7 +16,7 @@ from rlax_pref import denoising, networks, policies, preferences, statistics
 from rlax_pref.names import lookup
 from rlax_pref.types import Agent, Array, Box, Env, Key, Metrics, Policy, PyTree, TrainState
 
-from . import responding, selecting
+from . import learning, responding, selecting
 from .configs.denoising import D3PO, DENOISING, Loss, Score, Selection
 from .configs.denoising import Denoising as Config
 from .configs.preferences import Reference
@@ -138,9 +138,7 @@ def make(env: Env, config: Config = D3PO(), first: PyTree | None = None) -> Agen
     action_space: Any = env.action_space
     (width,) = action_space.shape
     schedule = denoising.schedule(config.num_steps, config.least_std)
-    network = networks.mlp(
-        config.hidden, width, activation=config.activation, last_scale=0.01, dtype=config.dtype
-    )
+    network = networks.mlp(config.hidden, width, last_scale=0.01, **learning.kind(config))
 
     # Making actions -------------------------------------------------------------------------
 

@@ -89,8 +89,8 @@ def average(x: Array, data: Transition, weight: Numeric) -> Array:
     return jnp.sum(x * weight * data.valid_t) / jnp.maximum(data.valid_t.sum(), 1.0)
 
 
-def kind(config: Config) -> Any:
-    """Which networks the config asks for, whatever they are of: keywords of those in `networks`."""
+def kind(config: Any) -> Any:
+    """Which networks an agent's config asks for, whatever of: keywords of those in `networks`."""
     return {"activation": config.activation, "dtype": config.dtype}
 
 

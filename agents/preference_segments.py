@@ -36,7 +36,7 @@ from rlax_pref.types import (
     TrainState,
 )
 
-from . import acting, responding, selecting
+from . import acting, learning, responding, selecting
 from .configs.segments import CPL, PREFERENCE_SEGMENTS, Imitated, Loss
 from .configs.segments import PreferenceSegments as Config
 
@@ -95,7 +95,7 @@ def make(env: Env, config: Config = CPL(), data: Preferences | None = None) -> A
         config = dataclasses.replace(config, num_envs=num)
     _check(config, data)
     action_space, env = env.action_space, AutoReset(env)
-    kind: Any = {"activation": config.activation, "dtype": config.dtype}
+    kind = learning.kind(config)
     law = networks.policy(action_space, config.hidden, **kind)
     v = networks.value(config.hidden, **kind)
     q = _side_by_side(v, config.num_critics)  # of observation and action side by side
