@@ -1,8 +1,10 @@
 """JAX's cipher, threefry2x32, bit for bit, in a form that CPUs compile and run sooner.
 
 Random numbers are the dearest thing to compile. On CPUs JAX writes the cipher as a loop over seven
-arrays, about ten kernels a draw (jax 0.10 and 0.11); here it is a loop over two. What is drawn is
-the same, so this never matters but for time.
+arrays, about ten kernels a draw (jax 0.10 and 0.11); here it is a loop over two. A kernel takes
+some 5 ms, however small, but one that is in a program already takes none, so draws of a few numbers
+are all made in one of a few sizes, to share theirs. What is drawn is the same, so this never matters
+but for time.
 """
 
 import math
@@ -17,6 +19,7 @@ from rlax_pref.types import Array, PyTree
 
 _NAME = "threefry2x32"
 _PARITY = 0x1BD11BDA
+_SIZES = (4, 16, 256)  # of draws of few numbers
 _ROTATIONS = ((13, 17), (15, 29), (26, 16), (6, 24))  # in even and in odd rounds
 
 
@@ -43,24 +46,31 @@ def _exchange(x: Array, old: Any, new: Any) -> Array:
     return jax.random.wrap_key_data(jax.random.key_data(x), impl=new)
 
 
+@jax.jit  # traced once for each shape
 def _encrypt(key: Array, counter: Array) -> tuple[Array, Array]:
-    """Two numbers `[...]` for each number of a counter, from a key `[2]`; all uint32."""
+    """Two numbers `[N]` for each number of a counter, from a key `[2]`; all uint32."""
     words = jnp.tile(jnp.stack([*key, key[0] ^ key[1] ^ jnp.uint32(_PARITY)]), 3)
 
     def four_rounds(i: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
         x, y = pair
+        # The key comes in here and not before, where its kernels would be of each draw's own.
+        x = jnp.where(i == 0, words[i], x)
+        y = y + jnp.where(i == 0, words[i + 1], jnp.uint32(0))
         for even, odd in _ROTATIONS:
             left = jnp.where(i % 2 == 0, jnp.uint32(even), jnp.uint32(odd))
             x = x + y
             y = x ^ (y << left | y >> 32 - left)
-        return x + words[i + 1], y + words[i + 2] + i + 1
+        return x + words[i + 1], y + (words[i + 2] + i + 1)
 
-    first = jnp.full_like(counter, words[0]), counter + words[1]
-    return jax.lax.fori_loop(jnp.uint32(0), jnp.uint32(5), four_rounds, first)
+    return jax.lax.fori_loop(jnp.uint32(0), jnp.uint32(5), four_rounds, (counter, counter))
 
 
-def _count(shape: tuple[int, ...]) -> Array:
-    return jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
+def _draw(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Two numbers each, `shape`, for 0, 1, 2, ..."""
+    n = math.prod(shape)
+    size = next((size for size in _SIZES if n <= size), n)
+    x, y = _encrypt(key, jnp.arange(size, dtype=jnp.uint32))
+    return x[:n].reshape(shape), y[:n].reshape(shape)
 
 
 def _seed(seed: Array) -> Array:
@@ -68,18 +78,19 @@ def _seed(seed: Array) -> Array:
 
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
-    return jnp.stack(_encrypt(key, _count(shape)), -1)
+    return jnp.stack(_draw(key, shape), -1)
 
 
 def _fold_in(key: Array, data: int) -> Array:
-    return jnp.stack(_encrypt(key, jnp.asarray(data, jnp.uint32)), -1)
+    x, y = _encrypt(key, jnp.full(_SIZES[0], data, jnp.uint32))
+    return jnp.stack([x[0], y[0]])
 
 
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     dtype = jnp.dtype(f"uint{bit_width}")
-    if math.prod(shape) > 2**32:  # more than `_count` can count
+    if math.prod(shape) > 2**32:  # more than can be counted
         return jax.random.bits(jax.random.wrap_key_data(key, impl=_NAME), shape, dtype)
-    x, y = _encrypt(key, _count(shape))
+    x, y = _draw(key, shape)
     return x.astype(dtype) << 32 | y.astype(dtype) if bit_width == 64 else (x ^ y).astype(dtype)
 
 

@@ -47,7 +47,7 @@ def main(asked: dict[str, Any]) -> None:
     agent = agents.make(asked["agent"], env, config)
 
     def run(key: Key) -> Any:
-        return loop.run(agent, agent.init(key), steps(asked, config))[0].learner
+        return loop.run(agent, loop.born(agent)(key), steps(asked, config))[0].learner
 
     def judge(learner: Any, key: Key) -> Array:
         policy = agent.policy(learner)
