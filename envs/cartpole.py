@@ -13,10 +13,8 @@ from rlax_pref.types import Array, Discrete, Key, Numeric, TimeStep
 class State(NamedTuple):
     """Where the cart and the pole are, and how they move."""
 
-    x: Array  # [] m, 0 is the middle of the track
-    x_dot: Array  # [] m/s
-    theta: Array  # [] rad, 0 is upright, positive leans right
-    theta_dot: Array  # [] rad/s
+    motion: Array  # [4] x in m, 0 is the middle of the track, and x_dot in m/s; theta in rad, 0 is
+    #                    upright, positive leans right, and theta_dot in rad/s
     time: Array  # [] int32, steps since the reset
 
 
@@ -56,41 +54,29 @@ class CartPole:
 
     def reset(self, key: Key) -> tuple[State, Array]:
         """Begins near the middle, near upright and nearly at rest."""
-        start = self.max_start * jax.random.uniform(key, (4,), minval=-1.0, maxval=1.0)
-        x, x_dot, theta, theta_dot = start
-        state = State(x, x_dot, theta, theta_dot, jnp.int32(0))
-        return state, _observe(state)
+        motion = self.max_start * jax.random.uniform(key, (4,), minval=-1.0, maxval=1.0)
+        return State(motion, jnp.int32(0)), motion
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, TimeStep]:
         """Pushes for `dt` seconds. Nothing here is random: `key` is not used."""
-        x_acc, theta_acc = self._accelerations(state, action)
-        state = State(
-            x=state.x + self.dt * state.x_dot,
-            x_dot=state.x_dot + self.dt * x_acc,
-            theta=state.theta + self.dt * state.theta_dot,
-            theta_dot=state.theta_dot + self.dt * theta_acc,
-            time=state.time + 1,
-        )
-        fallen = (jnp.abs(state.x) > self.max_x) | (jnp.abs(state.theta) > self.max_theta)
-        obs = _observe(state)
+        motion = state.motion + self.dt * self._derivative(state.motion, action)
+        state = State(motion, state.time + 1)
+        fallen = (jnp.abs(motion[0]) > self.max_x) | (jnp.abs(motion[2]) > self.max_theta)
         return state, TimeStep(
-            obs=obs,
+            obs=motion,
             reward=jnp.float32(1.0),
             discount=1.0 - fallen.astype(jnp.float32),
             truncated=(state.time >= self.time_limit) & ~fallen,
-            last_obs=obs,
+            last_obs=motion,
         )
 
-    def _accelerations(self, state: State, action: Array) -> tuple[Array, Array]:
-        sin, cos = jnp.sin(state.theta), jnp.cos(state.theta)
+    def _derivative(self, motion: Array, action: Array) -> Array:
+        _, x_dot, theta, theta_dot = motion
+        sin, cos = jnp.sin(theta), jnp.cos(theta)
         push = jnp.where(action == 1, self.force, -self.force)
         mass = self.mass_cart + self.mass_pole
         moment = self.mass_pole * self.half_length
-        u = (push + moment * state.theta_dot**2 * sin) / mass
+        u = (push + moment * theta_dot**2 * sin) / mass
         inertia = self.half_length * (4 / 3 - self.mass_pole * cos**2 / mass)
         theta_acc = (self.gravity * sin - u * cos) / inertia
-        return u - moment * theta_acc * cos / mass, theta_acc
-
-
-def _observe(state: State) -> Array:
-    return jnp.stack([state.x, state.x_dot, state.theta, state.theta_dot])
+        return jnp.stack([x_dot, u - moment * theta_acc * cos / mass, theta_dot, theta_acc])

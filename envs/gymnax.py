@@ -10,6 +10,7 @@ import numpy as np
 from rlax_pref.names import lookup
 from rlax_pref.types import Array, Box, Discrete, Key, PyTree, TimeStep
 
+from ._later import put_off
 from ._match import match_types
 
 
@@ -82,7 +83,8 @@ class Gymnax:
 
 def _make(name: str, **kwargs: Any) -> Any:
     try:
-        import gymnax
+        with put_off("matplotlib.pyplot", "seaborn"):  # for pictures: nine tenths of the time
+            import gymnax
     except ModuleNotFoundError as error:
         raise ImportError(
             f"gymnax/{name} needs the package '{error.name}': pip install 'rlax_pref[gymnax]'"

@@ -2,8 +2,8 @@
 
 Random numbers are the dearest thing to compile. On CPUs JAX writes the cipher as a loop over seven
 arrays, about ten kernels a draw (jax 0.10 and 0.11); here it is a loop over two. A kernel takes
-some 5 ms, however small, but one that is in a program already takes none, so draws of a few numbers
-are all made in one of a few sizes, to share theirs. What is drawn is the same, so this never matters
+some 5 ms, however small, but one that is in a program already takes none, so draws of few numbers
+are made in one of a few sizes, to share theirs. What is drawn is the same, so this never matters
 but for time.
 """
 
@@ -48,7 +48,7 @@ def _exchange(x: Array, old: Any, new: Any) -> Array:
 
 @jax.jit  # traced once for each shape
 def _encrypt(key: Array, counter: Array) -> tuple[Array, Array]:
-    """Two numbers `[N]` for each number of a counter, from a key `[2]`; all uint32."""
+    """Two numbers `[...]` for each number of a counter, from a key `[2]`; all uint32."""
     words = jnp.tile(jnp.stack([*key, key[0] ^ key[1] ^ jnp.uint32(_PARITY)]), 3)
 
     def four_rounds(i: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -68,6 +68,8 @@ def _encrypt(key: Array, counter: Array) -> tuple[Array, Array]:
 def _draw(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Two numbers each, `shape`, for 0, 1, 2, ..."""
     n = math.prod(shape)
+    if jax.device_count() > 1:  # where each may draw its share, and no other size can be divided
+        return _encrypt(key, jnp.arange(n, dtype=jnp.uint32).reshape(shape))
     size = next((size for size in _SIZES if n <= size), n)
     x, y = _encrypt(key, jnp.arange(size, dtype=jnp.uint32))
     return x[:n].reshape(shape), y[:n].reshape(shape)

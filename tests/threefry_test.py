@@ -87,6 +87,19 @@ def test_draws_of_few_numbers_are_made_alike_and_share_their_kernels() -> None:
     assert text.count("func.func private @_encrypt") == 1
 
 
+def test_draws_are_the_same_where_there_are_several_devices(on_four_devices) -> None:
+    script = """
+        import jax, numpy as np
+        from rlax_pref._threefry import quick
+        key = jax.random.key(7)
+        for draw in (lambda key: jax.random.bits(key, (3, 5)), jax.random.bits,
+                     lambda key: jax.random.key_data(jax.random.split(key, 6))):
+            np.testing.assert_array_equal(*jax.jit(lambda key: (draw(key), draw(quick(key))))(key))
+        print("equal")
+        """
+    assert on_four_devices(script) == "equal\n"
+
+
 def test_draws_are_the_same_outside_of_programs() -> None:
     key = jax.random.key(3)
     for draw in DRAWS.values():

@@ -48,7 +48,7 @@ def test_collected_written_and_read(tmp_path):
     np.testing.assert_array_equal(np.flatnonzero(over)[-1], 51)
     np.testing.assert_array_equal(data.obs_t[:-1][~over[:-1]], data.obs_tm1[1:][~over[:-1]])
     # Every step is the environment's own.
-    step = jax.vmap(lambda obs, action: env.step(None, State(*obs, 0), action)[1].last_obs)
+    step = jax.vmap(lambda obs, action: env.step(None, State(obs, 0), action)[1].last_obs)
     np.testing.assert_allclose(step(data.obs_tm1, data.a_tm1), data.obs_t, rtol=1e-5, atol=1e-6)
     datasets.d4rl.save(tmp_path / "still.npz", data)
     back = datasets.load_transitions(tmp_path / "still.npz").data

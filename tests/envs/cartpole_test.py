@@ -20,7 +20,7 @@ step = jax.jit(CartPole.step)
 
 
 def at(x=0.0, x_dot=0.0, theta=0.0, theta_dot=0.0, time=0):
-    return State(*(jnp.float32(v) for v in (x, x_dot, theta, theta_dot)), jnp.int32(time))
+    return State(jnp.array([x, x_dot, theta, theta_dot], jnp.float32), jnp.int32(time))
 
 
 def test_is_gymnasiums_cartpole_step_by_step():
@@ -102,7 +102,7 @@ def test_a_batch_of_worlds_is_a_loop_over_them():
     worlds = jax.vmap(lambda gravity: CartPole(gravity=gravity))(gravities)
     keys = jax.random.split(KEY, 3)
     states, _ = jax.jit(jax.vmap(CartPole.reset))(worlds, keys)
-    states = states._replace(theta=jnp.full(3, 0.1))
+    states = states._replace(motion=states.motion.at[:, 2].set(0.1))
     _, batch = jax.jit(jax.vmap(CartPole.step))(worlds, keys, states, jnp.array([0, 1, 1]))
     for i, action in enumerate([0, 1, 1]):
         state = jax.tree.map(lambda x, i=i: x[i], states)

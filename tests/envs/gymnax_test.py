@@ -69,7 +69,7 @@ def test_is_our_cartpole():
     env, ours = Gymnax("CartPole-v1"), CartPole()
     theirs_step, ours_step = jax.jit(env.step), jax.jit(ours.step)
     theirs_state, obs = env.reset(KEY)
-    ours_state = own.State(*obs, jnp.int32(0))
+    ours_state = own.State(obs, jnp.int32(0))
     for i in range(40):
         action = jnp.int32(i % 3 == 0)
         theirs_state, theirs = theirs_step(KEY, theirs_state, action)
