@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from rlax_pref import networks, values
+from rlax_pref.networks._plain import _truncated_normal
 from rlax_pref.types import Box, Discrete
 
 KEY = jax.random.key(0)
@@ -33,6 +34,12 @@ def test_equals_a_forward_pass_by_hand():
     hidden = np.maximum(np.asarray(OBS @ first["kernel"] + first["bias"]), 0)
     by_hand = hidden @ np.asarray(last["kernel"]) + np.asarray(last["bias"])
     np.testing.assert_allclose(network.apply(params, OBS), by_hand, atol=1e-5)
+
+
+@pytest.mark.parametrize("num", [1, 1024, 2500])
+def test_weights_begin_with_the_numbers_that_jax_draws(num):
+    expected = jax.random.truncated_normal(KEY, -2.0, 2.0, (num,))
+    np.testing.assert_allclose(_truncated_normal(KEY, num), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_first_policy_hardly_depends_on_what_it_sees():
