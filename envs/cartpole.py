@@ -11,10 +11,12 @@ from rlax_pref.types import Array, Discrete, Key, Numeric, TimeStep
 
 
 class State(NamedTuple):
-    """Where the cart and the pole are, and how they move."""
+    """Where the cart and the pole are, and how they move: `[x, x_dot, theta, theta_dot]`.
 
-    motion: Array  # [4] x in m, 0 is the middle of the track, and x_dot in m/s; theta in rad, 0 is
-    #                    upright, positive leans right, and theta_dot in rad/s
+    x is 0 in the middle of the track; theta is 0 upright, and positive where the pole leans right.
+    """
+
+    motion: Array  # [4] m, m/s, rad, rad/s
     time: Array  # [] int32, steps since the reset
 
 
