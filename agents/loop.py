@@ -3,13 +3,14 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from rlax_pref import _programs
 from rlax_pref._threefry import plain, quick
 from rlax_pref.types import Agent, Array, Env, Key, Metrics, Policy, PyTree, TrainState
 
@@ -72,20 +73,79 @@ def _trace_init(agent: Agent) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _compile_init(agent: Agent, mesh: Mesh) -> Callable[[Key], TrainState]:
+def _compile_init(agent: Agent, mesh: Mesh) -> jax.stages.Wrapped:
     return jax.jit(_trace_init(agent), out_shardings=shardings(mesh))
 
 
+Chunk = Callable[[TrainState, int], tuple[TrainState, Metrics]]
+
+
+class Programs(NamedTuple):
+    """All that a run executes, compiled."""
+
+    init: Callable[[Key], TrainState]
+    chunk: Chunk
+    like: TrainState  # the shapes, dtypes and places of its states
+
+
+def compile_programs(
+    agent: Agent, key: Key, mesh: Mesh, every: int, kept_as: str | None = None
+) -> Programs:
+    """Compiles what a run executes, its beginning beside what goes on from there.
+
+    Args:
+      agent: what to train.
+      key: like the one that the run will begin with.
+      mesh: devices to spread environments over.
+      every: agent steps per chunk.
+      kept_as: a name to keep them under for other processes; see `find_programs`.
+
+    Raises:
+      ValueError: `every` is less than 1, or a leaf of the actor cannot be split over the devices.
+    """
+    states = like(agent, key, mesh)
+    chunk = compile_chunk(agent, mesh, every)
+    lower = {
+        "init": lambda: _compile_init(agent, mesh).lower(key),
+        "chunk": lambda: chunk.lower(states, every),
+    }
+    programs = _programs.compile_all(kept_as, list(mesh.devices.flat), lower)
+    return Programs(**programs, like=states)
+
+
+def find_programs(kept_as: str, mesh: Mesh) -> Programs | None:
+    """What `compile_programs` kept under this name, which then need not even be traced.
+
+    The name must say all of agent, mesh and `every` that is not written in the files of modules:
+    of those, none may have changed. Needs JAX's compilation cache; see
+    `compilation.enable_cache`.
+
+    Returns:
+      The programs, or None if there are none, or none that may be used.
+    """
+    found = _programs.find(kept_as, list(mesh.devices.flat))
+    if found is None:
+        return None
+    state = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+        found["init"].out_info,
+    )
+    return Programs(**found, like=state)
+
+
 @functools.lru_cache(maxsize=8)  # so that to go on with the same agent is not to compile anew
-def compile_chunk(
-    agent: Agent, mesh: Mesh, most: int
-) -> Callable[[TrainState, int], tuple[TrainState, Metrics]]:
+def compile_chunk(agent: Agent, mesh: Mesh, most: int) -> jax.stages.Wrapped:
     """Makes `chunk(state, n) -> (state, metrics)`, which takes n steps, up to `most`.
 
     It computes what `run` does, but n is an argument of the program: one compilation serves
     chunks of every length. The state given is used up (donated). Of the metrics, `[most]`, the
     first n are filled.
+
+    Raises:
+      ValueError: `most` is less than 1.
     """
+    if most < 1:
+        raise ValueError(f"every={most}: a chunk has at least 1 step")
     where = shardings(mesh)
     # Its trace serves both to learn the metrics' shapes and to run.
     step = jax.jit(_quick_step(agent))
@@ -138,24 +198,17 @@ def train(
     if isinstance(start, TrainState):
         _check_actor(start.actor, mesh.size)
         state = TrainState(*map(_copy_to, shardings(mesh), start))
+        chunk: Chunk = compile_chunk(agent, mesh, every)
     else:
-        state = init(agent, start, mesh)
-    return drive(agent, state, num_steps, every=every, mesh=mesh, hooks=hooks)
+        programs = compile_programs(agent, start, mesh, every)
+        state, chunk = programs.init(start), programs.chunk
+    return drive(chunk, state, num_steps, every=every, hooks=hooks)
 
 
 def drive(
-    agent: Agent,
-    state: TrainState,
-    num_steps: int,
-    *,
-    every: int,
-    mesh: Mesh,
-    hooks: "Sequence[Hook]",
+    chunk: Chunk, state: TrainState, num_steps: int, *, every: int, hooks: "Sequence[Hook]"
 ) -> TrainState:
     """What `train` does, from a state that is in place already and is used up (donated)."""
-    if every < 1:
-        raise ValueError(f"every={every}: a chunk has at least 1 step")
-    chunk = compile_chunk(agent, mesh, every)
     step = int(state.step)
     while step < num_steps:
         n = min(every, num_steps - step)

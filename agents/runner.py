@@ -74,6 +74,7 @@ def train_run(
     hooks: Sequence[hooking.Hook] = (),
     progress: bool = True,
     tensorboard: bool = False,
+    keep_programs: bool = False,
 ) -> TrainState:
     """Trains in a run directory, from its newest sound checkpoint where it has one.
 
@@ -98,6 +99,10 @@ def train_run(
       hooks: called after each chunk, before the log and after `hooks.Finite`.
       progress: whether to draw progress on stderr.
       tensorboard: whether to log for TensorBoard besides `metrics.jsonl`.
+      keep_programs: whether other processes may begin with what this one compiles and trace
+        nothing, where they run what is described alike. So the description must say all of agent
+        and environment that the files of modules do not. Needs JAX's compilation cache; see
+        `compilation.enable_cache`.
 
     Returns:
       The state reached.
@@ -116,15 +121,21 @@ def train_run(
         num_steps=num_steps, every=every, save_every=save_every, keep=keep, metric=metric
     )
     key = jax.random.key(seed)
-    like = loop.like(agent, key, mesh)  # before anything is written: it may be refused
+    kept_as = _program_name(identity, every) if keep_programs else None
+    programs = None if kept_as is None else loop.find_programs(kept_as, mesh)
+    # Before anything is written: it may be refused.
+    like = loop.like(agent, key, mesh) if programs is None else programs.like
     with ExitStack() as stack:
         interrupt = stack.enter_context(hooking.Interrupt())
         saved = stack.enter_context(checkpoints.Checkpoints(directory, keep=keep, config=identity))
         _begin(Path(directory), identity, schedule)
         if saved.steps:
             step, state = saved.restore(like)
+            chunk = compile_chunk(agent, mesh, every) if programs is None else programs.chunk
         else:
-            step, state = 0, init(agent, key, mesh)
+            if programs is None:
+                programs = loop.compile_programs(agent, key, mesh, every, kept_as)
+            step, state, chunk = 0, programs.init(key), programs.chunk
         after: list[hooking.Hook] = [hooking.Finite(), *hooks]
         after.append(
             stack.enter_context(hooking.MetricsLog(directory, step=step, tensorboard=tensorboard))
@@ -137,7 +148,7 @@ def train_run(
             )
         )
         try:
-            return loop.drive(agent, state, num_steps, every=every, mesh=mesh, hooks=after)
+            return loop.drive(chunk, state, num_steps, every=every, hooks=after)
         except hooking.Interrupted as stop:
             stack.close()
             print(f"rlax_pref: {directory}: {stop}", file=sys.stderr)
@@ -220,6 +231,17 @@ def describe(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise RunError(f"no run in {directory}: it has no run.json") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _program_name(identity: Mapping[str, Any], every: int) -> str | None:
+    """What the programs of a run are known by; None if they hold more than its description says."""
+    if (
+        not {"agent", "env"} <= identity.keys()
+        or {"data", "env_settings", "start_from"} & identity.keys()
+    ):
+        return None
+    about = {name: identity.get(name) for name in ("agent", "env", "config")}
+    return json.dumps(about | {"every": every}, sort_keys=True)
 
 
 _OWN = frozenset(("num_steps", "versions"))  # in run.json, and not part of what the run is

@@ -115,6 +115,7 @@ class Train:
             mesh=mesh,
             hooks=_evaluation(env, agent, self.seed, self.evaluate_every),
             tensorboard=self.tensorboard,
+            keep_programs=True,
         )
         _say(f"Load what was learned with rlax_pref.load_policy({str(directory)!r})")
 
@@ -148,7 +149,7 @@ class Resume:
         num_steps = None if self.env_steps is None else math.ceil(self.env_steps / config.env_steps)
         evaluation = _evaluation(env, agent, about["seed"], about.get("evaluate_every", 0))
         mesh = runner.make_mesh(self.devices)
-        runner.resume(self.directory, num_steps, mesh=mesh, hooks=evaluation)
+        runner.resume(self.directory, num_steps, mesh=mesh, hooks=evaluation, keep_programs=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rlax_pref.networks._dense import Dense
 from rlax_pref.types import Array, Box, Discrete, Key, PyTree
 
 if TYPE_CHECKING:
-    import distrax  # takes a third of the time of all imports: only those who need it wait for it
+    import distrax  # takes a third of the time of all imports: only those who trace it wait for it
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "elu": nn.elu,
@@ -164,14 +164,16 @@ def policy(
     Returns:
       A `Network` whose output has `sample(seed=)`, `log_prob`, `entropy` and `mode`.
     """
-    import distrax
-
     tower = partial(mlp, hidden, activation=activation, last_scale=0.01, dtype=dtype)
     if isinstance(action_space, Discrete):
         logits = tower(action_space.num)
-        return Network(
-            logits.init, lambda params, obs: distrax.Categorical(logits.apply(params, obs))
-        )
+
+        def choose(params: PyTree, obs: Array) -> "distrax.Distribution":
+            import distrax
+
+            return distrax.Categorical(logits.apply(params, obs))
+
+        return Network(logits.init, choose)
     if len(action_space.shape) != 1:
         raise ValueError(f"Box actions must have shape [A], got {action_space.shape}")
     (num_actions,) = action_space.shape
@@ -181,6 +183,8 @@ def policy(
         return {"mean": mean.init(key, obs), "log_std": jnp.zeros(num_actions)}
 
     def apply(params: PyTree, obs: Array) -> "distrax.Distribution":
+        import distrax
+
         loc, log_std = mean.apply(params["mean"], obs), params["log_std"]
         if bounded:
             loc, log_std = jnp.tanh(loc), jnp.clip(log_std, -5.0, 2.0)
