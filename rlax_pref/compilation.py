@@ -3,8 +3,12 @@
 import os
 import pathlib
 import stat
+from collections.abc import Callable, Sequence
 
 import jax
+from jax.stages import Compiled, Lowered
+
+from rlax_pref import _programs
 
 
 def cache_directory() -> pathlib.Path:
@@ -45,3 +49,31 @@ def enable_cache(*, min_seconds: float = 0.5) -> pathlib.Path:
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", min_seconds)
     return path
+
+
+def kept(
+    name: str, lower: Callable[[], Lowered], devices: Sequence[jax.Device] | None = None
+) -> Compiled:
+    """A compiled program, which another process need not even trace again.
+
+        program = compilation.kept("ppo, 16 seeds", lambda: jax.jit(train).lower(keys))
+
+    JAX's cache, which has to be on (`enable_cache`), saves compiling alone. What is kept here is
+    used again under the same name, but only while the files of all modules loaded, versions,
+    devices and settings are what they were when it was compiled. Not in notebooks, whose cells are
+    in no file, nor over several processes: there it is compiled.
+
+    Args:
+      name: all of the program that is not written in those files, such as the arguments that the
+        script was given.
+      lower: makes it, where it was not kept or may not be used.
+      devices: which it runs on; JAX's default by default.
+
+    Returns:
+      What `lower().compile()` would.
+    """
+    devices = jax.devices()[:1] if devices is None else list(devices)
+    found = _programs.find(name, devices)
+    if found is None:
+        found = _programs.compile_all(name, devices, {"program": lower})
+    return found["program"]

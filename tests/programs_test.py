@@ -15,7 +15,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import rlax_pref
-from rlax_pref import _programs
+from rlax_pref import _programs, compilation
 
 DEVICES = jax.devices()[:1]
 X = jnp.arange(3.0)
@@ -58,6 +58,12 @@ def test_what_is_kept_is_found(cache):
     assert find("b") is None
     assert found(X)["twice"].tolist() == fresh(X)["twice"].tolist() == [0, 2, 4]
     assert found.out_info == fresh.out_info
+
+
+def test_kept_lowers_once(cache):
+    lower = [lambda: jax.jit(twice).lower(X), pytest.fail]
+    for make in lower:
+        assert compilation.kept("a", make)(X)["twice"].tolist() == [0, 2, 4]
 
 
 def test_without_a_name_or_a_cache_nothing_is_kept(cache):

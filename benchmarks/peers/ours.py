@@ -1,10 +1,12 @@
 """An agent of this project, to be measured; see `turns`."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import turns
 
-from rlax_pref import agents, envs, machines
+from rlax_pref import agents, compilation, envs, machines
 from rlax_pref.agents import loop
 from rlax_pref.types import Array, Env, Key, TimeStep
 
@@ -53,7 +55,12 @@ def main(asked: dict[str, Any]) -> None:
         policy = agent.policy(learner)
         return loop.evaluate(env, policy, key, asked["episodes"], 1000)["return"].mean()
 
-    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"], devices))
+    def build(lower: Callable[[], Any], devices: list[Any]) -> Any:
+        if asked["first"]:
+            return compilation.kept(json.dumps(asked), lower, devices)
+        return lower().compile()
+
+    turns.take(lambda: turns.compiled(run, judge, asked["num_seeds"], devices, build))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def compiled(
     judge: Callable[[Any, Any], Any] | None,
     num_seeds: int,
     num_devices: int = 1,
+    build: Callable[[Callable[[], Any], list[Any]], Any] = lambda lower, _: lower().compile(),
 ) -> Program:
     """Two functions for `take`, which serve all seeds at once.
 
@@ -62,11 +63,13 @@ def compiled(
       judge: what return the result earns, from it and a key; None if nothing can be said.
       num_seeds: how many.
       num_devices: how many share them.
+      build: compiles, given how to lower and for which devices.
     """
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-    mesh = Mesh(jax.devices()[:num_devices], ("seed",))
+    devices = jax.devices()[:num_devices]
+    mesh = Mesh(devices, ("seed",))
     where = NamedSharding(mesh, PartitionSpec("seed"))
     batch = jax.vmap if num_seeds > 1 else lambda f: f  # one seed alone may skip branches
 
@@ -74,7 +77,7 @@ def compiled(
         key = jax.random.key(turn)
         return jax.device_put(jax.random.split(key, num_seeds), where) if num_seeds > 1 else key
 
-    program = jax.jit(batch(run)).lower(key(0)).compile()
+    program = build(lambda: jax.jit(batch(run)).lower(key(0)), devices)
 
     def earned(results: list[Any]) -> list[float] | None:
         if judge is None:

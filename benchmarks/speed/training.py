@@ -124,7 +124,7 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
     # The end of the warm-up is one step earlier for some than for others.
     first = {"first": True, "env_steps": getattr(config, "warm_up", -config.env_steps)}
     first["env_steps"] += 2 * config.env_steps
-    peers, starts = {}, {}
+    peers, begin = {}, {}
     spread = (table.SPREAD,) if row.num_seeds > 1 else ()
     for who in ("rlax_pref", *spread, "floor", *row.peers):
         own = asked | {"env": row.known_as if who in row.peers else row.env}
@@ -132,13 +132,15 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
         if start is None:
             continue
         try:
-            if who != "floor":
-                starts[who] = _starts(command(who, own | first, places))
             peers[who] = Peer(start)
         except RuntimeError as error:
             if who not in row.peers:
                 raise
             print(f"{name}: without {who}, as {error}", flush=True)
+        else:
+            if who != "floor":
+                begin[who] = command(who, own | first, places)
+    starts = _starts(begin, min(rounds, 3))
     others = Others(peer.process.pid for peer in peers.values())
     for turn in range(rounds + 1):
         for peer in peers.values():
@@ -185,12 +187,14 @@ def _error(returns: list[float] | None) -> float | None:
     return round(float(record.standard_error(np.array(returns))), 1)
 
 
-def _starts(command: list[str] | None) -> tuple[float, float]:
-    """Seconds to the first update, with an empty cache and with what that left in it."""
-    assert command is not None
-    with tempfile.TemporaryDirectory() as cache:
-        cold, cached = (round(first_update(command, cache), 2) for _ in range(2))
-    return cold, cached
+def _starts(commands: Mapping[str, Any], rounds: int) -> dict[str, list[float]]:
+    """Seconds to the first update, with an empty cache and with what that left in it: medians."""
+    seconds: dict[str, list[list[float]]] = {who: [] for who in commands}
+    for _ in range(rounds):
+        for who, start in commands.items():
+            with tempfile.TemporaryDirectory() as cache:
+                seconds[who].append([first_update(start, cache) for _ in range(2)])
+    return {who: np.median(x, axis=0).round(2).tolist() for who, x in seconds.items()}
 
 
 def run(names: list[str], places: Places, rounds: int, out: Path) -> list[dict[str, Any]]:
