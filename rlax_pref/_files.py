@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,14 @@ class HeldError(Exception):
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_private(path: Path) -> bool:
+    """Whether nobody else may write to a folder, or the system has no such thing as owners."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = path.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def flush(path: Path, *, deep: bool = True) -> None:

@@ -7,7 +7,8 @@ backend, devices and processor, JAX's settings and the variables that steer it. 
 only what of a program is not written in files. Where files changed, programs are lowered, and what
 comes out as it was before is not compiled again.
 
-They are kept in `programs/` in the directory of JAX's cache, and only if that is turned on.
+They are kept in `programs/` in the directory of JAX's cache, if that is turned on and nobody else
+may write there: what is kept is code that will run.
 """
 
 import contextlib
@@ -31,11 +32,14 @@ from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 from jax.stages import Compiled, Lowered
 
+from rlax_pref._files import is_private
+
 _LOG = logging.getLogger(__name__)
 _BEGAN = time.time_ns() - 10_000_000_000  # or earlier: what was imported before is not known
-_STEERING = ("JAX_", "XLA_", "LIBTPU_", "TPU_", "CUDA_", "NVIDIA_")
+_STEERING = ("JAX_", "XLA_", "LIBTPU_", "TPU_", "CUDA_", "NVIDIA_", "PJRT_", "NPROC")
 # As it is by default; but where an option is given, JAX does not answer with an earlier result.
 _OPTIONS: dict[str, str | bool] = {"xla_embed_ir_in_executable": False}
+_BOUND = ("lapack", "callback", "is_host_transfer=true")  # marks of calls that bind to a process
 _UNABLE = (
     AttributeError,
     NotImplementedError,
@@ -81,9 +85,9 @@ def compile_all(
     """Compiles programs, one while the next is lowered, and keeps them if they have a name.
 
     What cannot be kept is not, and the log says why: programs that call LAPACK, which JAX makes
-    ready only when it lowers one; those that a backend cannot serialise; and what was made from
-    files that changed since this process began or a moment before, as it may have been made from
-    what they held then.
+    ready only when it lowers one, or Python; those that a backend cannot serialise; and what was
+    made from files that changed since this process began or a moment before, as it may have been
+    made from what they held then.
     """
     path = None if name is None else _path(name, devices)
     if path is None:
@@ -110,8 +114,10 @@ def _compile(
     if old is not None and old.digest == digest and (loaded := _load(old, devices)) is not None:
         return loaded, old
     program = lowered.compile(_OPTIONS)
-    if "lapack" in (program.as_text() or ""):
-        _LOG.info("not kept, as it calls LAPACK")
+    text = program.as_text() or ""
+    calls = [mark for mark in _BOUND if mark in text]
+    if calls:
+        _LOG.info("not kept, as it calls what only this process has: %s", ", ".join(calls))
         return program, None
     try:
         content = pickle.dumps(serialize_executable.serialize(program))
@@ -190,6 +196,8 @@ def _path(name: str, devices: Sequence[jax.Device]) -> Path | None:
     cache = settings["jax_compilation_cache_dir"]
     if not (cache and settings["jax_enable_compilation_cache"]) or "://" in cache:
         return None
+    if not (os.path.isdir(cache) and is_private(Path(cache))):
+        return None
     if jax.process_count() > 1 or not hasattr(sys.modules["__main__"], "__file__"):
         return None  # what is typed into a notebook is in no file
     surroundings = {
@@ -201,6 +209,7 @@ def _path(name: str, devices: Sequence[jax.Device]) -> Path | None:
         "devices": [[device.id, device.device_kind] for device in devices],
         "all devices": jax.device_count(),
         "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "settings": {key: repr(value) for key, value in settings.items()},
         "variables": {k: v for k, v in os.environ.items() if k.startswith(_STEERING)},
     }

@@ -69,6 +69,10 @@ def _prepare(command: Any) -> None:
         from rlax_pref import machines
 
         machines.split_cpu(command.devices)
+    if getattr(command, "threads", None) is not None:
+        from rlax_pref import machines
+
+        machines.limit_threads(command.threads)
     if getattr(command, "distributed", False):
         from rlax_pref import machines
 

@@ -69,6 +69,8 @@ class Train:
     """Log for TensorBoard, too."""
     devices: int | None = None
     """Of this process, the first so many; by default all. A CPU is split into as many."""
+    threads: int | None = None
+    """Of a CPU; by default one a core. Small networks on small batches are faster with 1."""
     distributed: bool = False
     """One of several processes, each started with the same command; see the README."""
     cache: bool = True
@@ -115,7 +117,7 @@ class Train:
             mesh=mesh,
             hooks=_evaluation(env, agent, self.seed, self.evaluate_every),
             tensorboard=self.tensorboard,
-            keep_programs=True,
+            keep_programs=self.cache,
         )
         _say(f"Load what was learned with rlax_pref.load_policy({str(directory)!r})")
 
@@ -130,6 +132,8 @@ class Resume:
     """Steps in the environment in all; by default as many as were asked for before."""
     devices: int | None = None
     """Of this process, the first so many; by default all. A CPU is split into as many."""
+    threads: int | None = None
+    """Of a CPU; by default one a core. Small networks on small batches are faster with 1."""
     distributed: bool = False
     """One of several processes, each started with the same command; see the README."""
     cache: bool = True
@@ -149,7 +153,9 @@ class Resume:
         num_steps = None if self.env_steps is None else math.ceil(self.env_steps / config.env_steps)
         evaluation = _evaluation(env, agent, about["seed"], about.get("evaluate_every", 0))
         mesh = runner.make_mesh(self.devices)
-        runner.resume(self.directory, num_steps, mesh=mesh, hooks=evaluation, keep_programs=True)
+        runner.resume(
+            self.directory, num_steps, mesh=mesh, hooks=evaluation, keep_programs=self.cache
+        )
 
 
 @dataclasses.dataclass(frozen=True)

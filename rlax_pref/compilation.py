@@ -2,13 +2,13 @@
 
 import os
 import pathlib
-import stat
 from collections.abc import Callable, Sequence
 
 import jax
 from jax.stages import Compiled, Lowered
 
 from rlax_pref import _programs
+from rlax_pref._files import is_private
 
 
 def cache_directory() -> pathlib.Path:
@@ -39,13 +39,11 @@ def enable_cache(*, min_seconds: float = 0.5) -> pathlib.Path:
     """
     path = cache_directory()
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if hasattr(os, "getuid"):
-        status = path.stat()
-        if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise PermissionError(
-                f"{path}: others could put code into this compilation cache. Make it yours alone "
-                f"(chmod 700), or name another in JAX_COMPILATION_CACHE_DIR."
-            )
+    if not is_private(path):
+        raise PermissionError(
+            f"{path}: others could put code into this compilation cache. Make it yours alone "
+            f"(chmod 700), or name another in JAX_COMPILATION_CACHE_DIR."
+        )
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", min_seconds)
     return path

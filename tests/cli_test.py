@@ -57,6 +57,7 @@ def test_help_does_not_wait_for_jax(arguments):
         (["train", "ppoo"], "Unknown agent 'ppoo'. Did you mean 'ppo'?"),
         (["train", "ppo", "--env", "cartpol"], "Did you mean 'cartpole'?"),
         (["train", "ppo", "--num-steps", "30"], "must be a multiple of num_minibatches"),
+        (["train", "ppo", "--threads", "0"], "threads=0: there is at least 1"),
         (["list", "method"], "Did you mean 'methods'?"),
         (["evaluate", "no/such/run"], "no run in no/such/run"),
         (["resume", "no/such/run"], "no run in no/such/run"),

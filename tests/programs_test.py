@@ -122,9 +122,23 @@ def test_what_may_be_made_from_an_older_file_is_not_kept(cache, caplog, monkeypa
     assert find("a") is None and "newer than the process" in caplog.text
 
 
-def test_lapack_is_not_kept(cache, caplog):
-    compile_all("a", lambda x: jnp.linalg.cholesky(jnp.diag(x + 1)))
-    assert find("a") is None and "LAPACK" in caplog.text
+@pytest.mark.parametrize(
+    ("function", "mark"),
+    [
+        (lambda x: jnp.linalg.cholesky(jnp.diag(x + 1)), "lapack"),
+        (lambda x: jax.pure_callback(lambda x: x, x, x), "callback"),
+    ],
+)
+def test_what_is_bound_to_a_process_is_not_kept(cache, caplog, function, mark):
+    compile_all("a", function)
+    assert find("a") is None and f"only this process has: {mark}" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX permissions")
+def test_where_others_may_write_nothing_is_kept(cache):
+    cache.parent.chmod(0o777)
+    compile_all("a")
+    assert find("a") is None and not cache.exists()
 
 
 def test_what_cannot_be_pickled_is_not_kept(cache, caplog):

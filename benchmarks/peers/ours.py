@@ -44,6 +44,8 @@ def main(asked: dict[str, Any]) -> None:
     """Compiles, and takes turns."""
     devices = asked.get("devices", 1)
     machines.split_cpu(devices)
+    if asked.get("threads"):
+        machines.limit_threads(asked["threads"])
     env = environment(asked["env"])
     config = agents.config_from(asked["agent"], asked["settings"])
     agent = agents.make(asked["agent"], env, config)

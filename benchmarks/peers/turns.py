@@ -9,6 +9,7 @@ its only argument, a JSON object:
     settings  of the agent, under this project's names
     env_steps, num_seeds, episodes to judge by
     devices   how many share the seeds
+    threads   how many to compute with, if not one a core
     first     whether it will train only once, to be over with the first update
     checkout  where the library is, if it is not installed
 """

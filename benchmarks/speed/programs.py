@@ -20,11 +20,13 @@ class Program(NamedTuple):
     file: str
     needs: tuple[str, ...] = ()  # of `Places`
     devices: int = 1  # that share the seeds
+    threads: int | None = None  # by default one a core
 
 
 PROGRAMS = {
     "rlax_pref": Program("ours.py"),
     table.SPREAD: Program("ours.py", devices=os.cpu_count() or 1),
+    table.ALONE: Program("ours.py", threads=1),
     "floor": Program("floor.py"),
     "rejax": Program("rejax_agents.py", ("peers",)),
     "PureJaxRL": Program("purejaxrl_agents.py", ("peers", "purejaxrl")),
@@ -43,12 +45,12 @@ class Places(NamedTuple):
 
 def command(name: str, asked: Mapping[str, Any], places: Places) -> list[str] | None:
     """How to start a program; None if what it needs was not given."""
-    file, needs, devices = PROGRAMS[name]
+    file, needs, devices, threads = PROGRAMS[name]
     if any(getattr(places, need) is None for need in needs):
         return None
     python = cast(str, places.peers) if "peers" in needs else sys.executable
     checkout = next((getattr(places, need) for need in needs if need != "peers"), None)
-    more = {"checkout": checkout, "devices": devices}
+    more = {"checkout": checkout, "devices": devices, "threads": threads}
     return [python, str(PEERS / file), json.dumps({**asked, **more})]
 
 

@@ -17,7 +17,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "training_speed.jsonl"
 BEGIN = "<!-- written by `python -m benchmarks.speed.table` from here on -->"
 END = "<!-- to here -->"
 OURS, FLOOR = "rlax_pref", "floor"
-SPREAD = "rlax_pref, a device a core"
+SPREAD, ALONE = "rlax_pref, a device a core", "rlax_pref, one thread"
 Line = Mapping[str, Any]
 
 
@@ -82,7 +82,7 @@ def short(lines: Iterable[Line]) -> str:
     """A row for every task: how much faster than whom."""
     groups = _groups(lines)
     peers = dict.fromkeys(who for group in groups.values() for who in group)
-    others = [who for who in peers if who not in (OURS, SPREAD, FLOOR)]
+    others = [who for who in peers if who not in (OURS, SPREAD, ALONE, FLOOR)]
     head = (
         "",
         "steps a second",
@@ -95,7 +95,7 @@ def short(lines: Iterable[Line]) -> str:
     rows = []
     for name, group in groups.items():
         starts = [group[who].get("first_update_seconds") for who in others if who in group]
-        for own in (who for who in (OURS, SPREAD) if who in group):
+        for own in (who for who in (OURS, SPREAD, ALONE) if who in group):
             ours = group[own]
             scale = ours["rlax_pref_is_faster_by"]
             faster = {who: line["rlax_pref_is_faster_by"] / scale for who, line in group.items()}

@@ -42,6 +42,7 @@ class Row(NamedTuple):
     settings: Mapping[str, Any]
     peers: tuple[str, ...] = ("rejax", "PureJaxRL", "Stoix")
     num_seeds: int = 1
+    also: tuple[str, ...] = ()  # other ways to run this project's agent
 
 
 PPO = {
@@ -80,12 +81,12 @@ def _cartpole(num_envs: int, env_steps: int, rate: float = 2.5e-4, **more: Any) 
 
 
 ROWS = {
-    "PPO, CartPole, 4 environments": _cartpole(4, 500_000),
+    "PPO, CartPole, 4 environments": _cartpole(4, 500_000, also=(table.ALONE,)),
     "PPO, CartPole, 64 environments": _cartpole(64, 1_000_000),
     "PPO, CartPole, 1024 environments": _cartpole(1024, 2_000_000, 2.5e-3),
-    "PPO, CartPole, 16 seeds of 4": _cartpole(4, 100_000, num_seeds=16),
+    "PPO, CartPole, 16 seeds of 4": _cartpole(4, 100_000, num_seeds=16, also=(table.SPREAD,)),
     "DQN, CartPole, 8 environments": Row(
-        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, ("rejax", "PureJaxRL")
+        "dqn", "cartpole", "CartPole-v1", 200_000, DQN, ("rejax", "PureJaxRL"), also=(table.ALONE,)
     ),
     "SAC, Pendulum, 1 environment": Row(
         "sac", "pendulum", "Pendulum-v1", 10_000, SAC, ("rejax", "Stoix")
@@ -125,8 +126,7 @@ def measure(name: str, places: Places, rounds: int) -> list[dict[str, Any]]:
     first = {"first": True, "env_steps": getattr(config, "warm_up", -config.env_steps)}
     first["env_steps"] += 2 * config.env_steps
     peers, begin = {}, {}
-    spread = (table.SPREAD,) if row.num_seeds > 1 else ()
-    for who in ("rlax_pref", *spread, "floor", *row.peers):
+    for who in ("rlax_pref", *row.also, "floor", *row.peers):
         own = asked | {"env": row.known_as if who in row.peers else row.env}
         start = command(who, own, places)
         if start is None:
