@@ -10,7 +10,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#3b6fb6", "#d1603d", "#4d9a6a", "#8d6cab", "#b8860b", "#5f8f9c")
+COLORS = (
+    "#3b6fb6",
+    "#d1603d",
+    "#4d9a6a",
+    "#8d6cab",
+    "#b8860b",
+    "#5f8f9c",
+    "#c2558b",
+    "#7a7a7a",
+    "#6b8e23",
+    "#8b5a3c",
+)
 # What lies on a cell of a grid world, by its code without mud: a letter and its colour.
 _THINGS = {1: ("G", "#2e8b57"), 3: ("S", "#c0392b"), 4: ("o", "#c9a227"), 5: ("x", "#555555")}
 _HOUSE, _MUD = 2, 6
@@ -40,6 +51,13 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple["Figure", An
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
+def _colors(number: int) -> tuple[str, ...]:
+    """So many colours that can be told apart."""
+    if number > len(COLORS):
+        raise ValueError(f"{number} things to draw, and {len(COLORS)} colours: draw fewer at once")
+    return COLORS[:number]
+
+
 def _save(figure: "Figure", path: pathlib.Path) -> None:
     """Writes the picture whole or not at all."""
     fresh = path.with_suffix(".tmp.png")
@@ -67,9 +85,12 @@ def learning_curves(
       title: the finding, in a line.
       reference: levels to draw as dotted lines.
       ylim: range of the vertical axis.
+
+    Raises:
+      ValueError: there are more curves than `COLORS`.
     """
     figure, (axes,) = _figure(6.4, 4.0)
-    for color, (name, values) in zip(COLORS, curves.items(), strict=False):
+    for color, (name, values) in zip(_colors(len(curves)), curves.items(), strict=True):
         shown = np.clip(values, *ylim) if ylim else values
         for seed in shown:
             axes.plot(steps, seed, color=color, alpha=0.18, linewidth=1)
@@ -160,10 +181,13 @@ def bars(
       names: of all bars, in the order of their colours.
       ylabel: what the values are.
       title: the finding, in a line.
+
+    Raises:
+      ValueError: there are more names than `COLORS`.
     """
-    figure, (axes,) = _figure(max(6.4, 1.5 * len(groups)), 4.0)
+    figure, (axes,) = _figure(max(6.4, 1.8 * len(groups)), 4.0)
     width = 0.85 / len(names)
-    for color, name in zip(COLORS, names, strict=False):
+    for color, name in zip(_colors(len(names)), names, strict=True):
         x, y = [], []
         for i, group in enumerate(groups.values()):
             if name in group:

@@ -217,7 +217,7 @@ def draw(path: Path, lines: list[dict[str, Any]]) -> None:
         path,
         groups,
         names=list(PROGRAMS),
-        ylabel="environment steps a second, rlax_pref = 1",
+        ylabel="steps a second, of rlax_pref's",
         title="Training on the same settings; the floor is rollouts and gradients alone",
     )
 
