@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jaxlib
@@ -53,8 +53,9 @@ _UNABLE = (
 class _Program(NamedTuple):
     """A compiled program in a file."""
 
-    digest: str  # of what was compiled
+    digest: str | None  # of what was compiled
     content: bytes
+    trees: bytes  # of its arguments and its results
 
 
 class _Kept(NamedTuple):
@@ -74,9 +75,14 @@ def find(name: str, devices: Sequence[jax.Device]) -> dict[str, Compiled] | None
     if changed:
         _LOG.info("tracing anew, as these are new or changed: %s", ", ".join(changed))
         return None
-    programs = {which: _load(program, devices) for which, program in kept.programs.items()}
-    found = {which: program for which, program in programs.items() if program is not None}
-    return found if len(found) == len(programs) else None
+    found = {}
+    for which, program in kept.programs.items():
+        in_tree, out_tree = pickle.loads(program.trees)
+        loaded = _load(program.content, in_tree, out_tree, devices)
+        if loaded is None:
+            return None
+        found[which] = loaded
+    return found
 
 
 def compile_all(
@@ -110,9 +116,12 @@ def _compile(
     lowered: Lowered, old: _Program | None, devices: Sequence[jax.Device]
 ) -> tuple[Compiled, _Program | None]:
     """Compiles a program, unless it was before; and how to keep it, None if it cannot be."""
-    digest = hashlib.sha256(lowered.as_text().encode()).hexdigest()
-    if old is not None and old.digest == digest and (loaded := _load(old, devices)) is not None:
-        return loaded, old
+    digest = _digest(lowered)
+    if old is not None and digest is not None and old.digest == digest:
+        in_tree, out_tree = jax.tree.structure(lowered.args_info), lowered.out_tree
+        loaded = _load(old.content, in_tree, out_tree, devices)
+        if loaded is not None:
+            return loaded, old._replace(trees=pickle.dumps((in_tree, out_tree)))
     program = lowered.compile(_OPTIONS)
     text = program.as_text() or ""
     calls = [mark for mark in _BOUND if mark in text]
@@ -120,11 +129,24 @@ def _compile(
         _LOG.info("not kept, as it calls what only this process has: %s", ", ".join(calls))
         return program, None
     try:
-        content = pickle.dumps(serialize_executable.serialize(program))
+        content, *trees = serialize_executable.serialize(program)
+        return program, _Program(digest, content, pickle.dumps(trees))
     except _UNABLE as error:
         _LOG.info("not kept, as %s", error)
         return program, None
-    return program, _Program(digest, content)
+
+
+def _digest(lowered: Lowered) -> str | None:
+    """Of all that decides what is compiled and how it is called; None if JAX does not say that.
+
+    What is lowered has no arguments but those that are used, and does not say which those are.
+    """
+    try:
+        used = sorted(lowered._lowering.compile_args["kept_var_idx"])
+    except (AttributeError, KeyError, TypeError):
+        return None
+    parts = (lowered.as_text(), lowered.args_info, lowered.out_tree, lowered.out_info, used)
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 def _keep(path: Path, programs: Mapping[str, _Program | None]) -> None:
@@ -166,9 +188,10 @@ def _read(path: Path | None) -> _Kept | None:
     return pickle.loads(zlib.decompress(body))
 
 
-def _load(program: _Program, devices: Sequence[jax.Device]) -> Compiled | None:
+def _load(
+    content: bytes, in_tree: Any, out_tree: Any, devices: Sequence[jax.Device]
+) -> Compiled | None:
     """Makes a program ready; None if this backend cannot take it."""
-    content, in_tree, out_tree = pickle.loads(program.content)
     try:
         return serialize_executable.deserialize_and_load(
             content, in_tree, out_tree, devices[0].client, devices
@@ -201,7 +224,7 @@ def _path(name: str, devices: Sequence[jax.Device]) -> Path | None:
     if jax.process_count() > 1 or not hasattr(sys.modules["__main__"], "__file__"):
         return None  # what is typed into a notebook is in no file
     surroundings = {
-        "format": 1,
+        "format": 2,
         "name": name,
         "python": sys.version,
         "path": sys.path,
